@@ -1,0 +1,1075 @@
+/*
+ * supmer.h: adapt a frozen small language model to a task from a few labelled examples, on the device, and predict.
+ *
+ * This header is the manual; what is not in it is not part of the interface. It is C11 and may be included from C++.
+ * examples/c/adapt_and_predict.c goes through all of it once. The shortest story, errors left out:
+ *
+ *     supmer_model_load(path, strlen(path), NULL, &model, NULL);
+ *     supmer_task_new("reviews", 7, &task, NULL);
+ *     ... supmer_task_add_label, supmer_task_set_template, supmer_task_add_example ...
+ *     supmer_adapt(model, NULL, task, NULL, &adapter, NULL, NULL);
+ *     supmer_predict(model, adapter, text, strlen(text), NULL, probabilities, 2, &label, NULL);
+ *
+ * There is nothing to set up and nothing to shut down. Link with -lsupmer, or with libsupmer.a and the system's
+ * libraries for threads and mathematics.
+ *
+ * Errors. A call that can fail returns a supmer_status, SUPMER_STATUS_OK (0) on success, and takes a last parameter
+ * `error` that may be NULL (see the section on errors). Outputs are written only on success. Every pointer argument is
+ * checked: a NULL that is not allowed is SUPMER_STATUS_INVALID_ARGUMENT. A failed call leaves its handles usable.
+ * A bug in the library never ends the program: it is SUPMER_STATUS_PANIC, after which the handles of that call refuse
+ * further work and only wait to be freed. Each function lists its statuses without SUPMER_STATUS_.
+ *
+ * Ownership. Objects are opaque handles. What a call writes through a pointer to a pointer is yours; give each back
+ * once, to the free function of its type, never to free(). Freeing NULL does nothing. Handles may be freed in any
+ * order: whatever one needs of another stays alive. A handle must not be freed while a call uses it, nor used after.
+ * A pointer that a function returns directly is borrowed: it lives as long as the handle it was asked of. The library
+ * copies what it keeps of its arguments.
+ *
+ * Threads. A handle may be used from any thread. Functions that take a pointer to const may run at the same time on
+ * one handle; functions that take a pointer to non-const must have the handle to themselves. Models, adapters,
+ * reports, errors and buffers never change. Nothing is kept per thread.
+ *
+ * Strings are UTF-8, given as pointer and length in bytes, and need no NUL at the end; (NULL, 0) is empty. Text that
+ * the library gives ends in NUL. Paths are strings too, on every system.
+ *
+ * Options. A struct of options begins with its size. Call its init function, then set fields; 0 is always the default.
+ * Structs grow at their end only: a library reads the part that it knows and refuses a field that it does not know
+ * unless it is 0, so programs and libraries of different versions work together.
+ *
+ * Growth. Functions, constants and fields are added, never changed or removed while SUPMER_ABI_VERSION stays the same.
+ * "Since" tells the first version that has a function.
+ */
+
+#ifndef SUPMER_H
+#define SUPMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ===== version =========================================================================================
+ *
+ * Which library this is and what it can do.
+ */
+
+/**
+ * The header's version: major * 1000000 + minor * 1000 + patch.
+ */
+#define SUPMER_VERSION 1000
+
+/**
+ * The header's ABI: libraries with this number can stand in for each other, newer for older.
+ */
+#define SUPMER_ABI_VERSION 0
+
+/**
+ * Version of the library that runs, to compare with `SUPMER_VERSION` of the header a program was built with.
+ *
+ * - Returns: major * 1000000 + minor * 1000 + patch.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+uint32_t supmer_version(void);
+
+/**
+ * Version of the library that runs, as text such as "0.1.0".
+ *
+ * - Returns: static text, not to be freed.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const char *supmer_version_string(void);
+
+/**
+ * ABI of the library that runs; a program may use it when it equals `SUPMER_ABI_VERSION` of its header.
+ *
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+uint32_t supmer_abi_version(void);
+
+/**
+ * Does nothing. Its name holds the ABI version: a program that calls it once cannot be linked to, or started with, a
+ * library of another ABI.
+ *
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+void supmer_abi_0(void);
+
+/**
+ * Whether this library, on this processor, has a feature. Known names: "gguf", "safetensors" (model files it reads),
+ * "llama" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them).
+ *
+ * - `name`, `name_length`: the feature's name.
+ * - Returns: false also for a name this version does not know.
+ * - Errors: none; a NULL name or one that is not UTF-8 is false.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+bool supmer_has_feature(const char *name,
+                        size_t name_length);
+
+/**
+ * How many handles the library has given out that were not freed: 0 when a program has cleaned up.
+ *
+ * - Returns: the count over the whole process, errors and buffers included.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+size_t supmer_live_handle_count(void);
+
+/* ===== status ==========================================================================================
+ *
+ * What a fallible call returns. Values are pinned: they never change and are never used again for something else.
+ * New ones may be added, so treat an unknown status as a failure.
+ */
+
+/**
+ * The outcome of a call: `SUPMER_STATUS_OK` or the kind of failure.
+ */
+typedef int32_t supmer_status;
+
+/**
+ * Success.
+ */
+#define SUPMER_STATUS_OK 0
+
+/**
+ * An argument is missing, NULL, too small, or of the wrong form.
+ */
+#define SUPMER_STATUS_INVALID_ARGUMENT 10
+
+/**
+ * Text is not UTF-8.
+ */
+#define SUPMER_STATUS_INVALID_UTF8 11
+
+/**
+ * An option is outside its documented range.
+ */
+#define SUPMER_STATUS_INVALID_OPTION 12
+
+/**
+ * Reading or writing failed.
+ */
+#define SUPMER_STATUS_IO 20
+
+/**
+ * A file or folder does not exist.
+ */
+#define SUPMER_STATUS_NOT_FOUND 21
+
+/**
+ * The disk is full; nothing was replaced.
+ */
+#define SUPMER_STATUS_DISK_FULL 22
+
+/**
+ * A file is truncated, damaged or hostile.
+ */
+#define SUPMER_STATUS_CORRUPT_FILE 30
+
+/**
+ * A file is well formed but uses an architecture, setting or version this build does not know.
+ */
+#define SUPMER_STATUS_UNSUPPORTED 31
+
+/**
+ * A weight, prompt or loss is NaN or infinite.
+ */
+#define SUPMER_STATUS_NOT_FINITE 32
+
+/**
+ * A task has too few labels, a bad template or clashing verbalizers.
+ */
+#define SUPMER_STATUS_INVALID_TASK 40
+
+/**
+ * An example lacks a field, names an unknown label or cannot fit.
+ */
+#define SUPMER_STATUS_INVALID_EXAMPLE 41
+
+/**
+ * An adapter or bundle was made for another backbone family.
+ */
+#define SUPMER_STATUS_BACKBONE_MISMATCH 50
+
+/**
+ * The work does not fit the given memory limit.
+ */
+#define SUPMER_STATUS_MEMORY_LIMIT 60
+
+/**
+ * An input is larger than the library accepts.
+ */
+#define SUPMER_STATUS_TOO_LARGE 61
+
+/**
+ * The caller asked to stop.
+ */
+#define SUPMER_STATUS_CANCELLED 70
+
+/**
+ * A bug in the library: a panic was caught. The handles of that call refuse further work; free them.
+ */
+#define SUPMER_STATUS_PANIC 90
+
+/**
+ * A bug in the library: something that always holds does not.
+ */
+#define SUPMER_STATUS_INTERNAL 91
+
+/**
+ * Name of a status in lower case, such as "invalid_utf8", for logs.
+ *
+ * - `status`: what a call returned.
+ * - Returns: static text, not to be freed; "unknown" for a value this version does not know.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const char *supmer_status_name(supmer_status status);
+
+/* ===== error ===========================================================================================
+ *
+ * What went wrong, in words. Every fallible call takes a last parameter `error`: NULL when the status is enough, or
+ * the address of a `supmer_error *` that receives an error of yours to free. It is written on failure only, so set
+ * the pointer to NULL first and free an error before the variable is used again. Messages say what was expected, what
+ * came and what to do; they never hold text of examples or inputs.
+ */
+
+/**
+ * Why a call failed. Immutable.
+ */
+typedef struct supmer_error supmer_error;
+
+/**
+ * Status of an error, the same that the failed call returned.
+ *
+ * - Returns: `SUPMER_STATUS_OK` for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_error_status(const supmer_error *error);
+
+/**
+ * Message of an error: one line of UTF-8 text for a person.
+ *
+ * - Returns: text ending in NUL that lives as long as the error; "" for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const char *supmer_error_message(const supmer_error *error);
+
+/**
+ * Frees an error. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+void supmer_error_free(supmer_error *error);
+
+/* ===== cancel ==========================================================================================
+ *
+ * A flag that stops long calls. Make one, hand it to a call in its options, and request from any thread, before or
+ * while the call runs: the call returns `SUPMER_STATUS_CANCELLED` within one step and writes nothing. The flag stays
+ * set until it is reset; one flag may serve many calls.
+ */
+
+/**
+ * A sticky request to stop.
+ */
+typedef struct supmer_cancel supmer_cancel;
+
+/**
+ * Makes a flag that is not set.
+ *
+ * - `out`: receives the flag, yours to free with `supmer_cancel_free`.
+ * - Errors: `INVALID_ARGUMENT` when `out` is NULL.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_cancel_new(supmer_cancel **out, supmer_error **error);
+
+/**
+ * Asks every call that has the flag to stop. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any, at any time; does not wait.
+ * - Since: 0.1.0
+ */
+void supmer_cancel_request(const supmer_cancel *cancel);
+
+/**
+ * Clears the flag so that it can be used again. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any; a call that is still running may then go on.
+ * - Since: 0.1.0
+ */
+void supmer_cancel_reset(const supmer_cancel *cancel);
+
+/**
+ * Frees the flag. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any, when no call uses this handle; a call that was given it uses it until it returns.
+ * - Since: 0.1.0
+ */
+void supmer_cancel_free(supmer_cancel *cancel);
+
+/* ===== buffer ==========================================================================================
+ *
+ * Bytes that the library made, such as an adapter to be stored by the program. Immutable.
+ */
+
+/**
+ * Bytes owned by the library.
+ */
+typedef struct supmer_buffer supmer_buffer;
+
+/**
+ * The first byte of a buffer.
+ *
+ * - Returns: a pointer that lives as long as the buffer; NULL for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const uint8_t *supmer_buffer_data(const supmer_buffer *buffer);
+
+/**
+ * How many bytes a buffer has.
+ *
+ * - Returns: 0 for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+size_t supmer_buffer_length(const supmer_buffer *buffer);
+
+/**
+ * Frees a buffer. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any, when nothing reads the buffer any more.
+ * - Since: 0.1.0
+ */
+void supmer_buffer_free(supmer_buffer *buffer);
+
+/* ===== model ===========================================================================================
+ *
+ * A frozen language model: load it once, adapt and predict with it from as many threads as you like. Immutable.
+ */
+
+/**
+ * A loaded model.
+ */
+typedef struct supmer_model supmer_model;
+
+/**
+ * How a model's weights are held in memory: one of `SUPMER_WEIGHTS_...`.
+ */
+typedef int32_t supmer_weights;
+
+/**
+ * How to load a model. 0 in a field is its default.
+ */
+typedef struct {
+    /**
+     * Size of this struct in bytes, set by `supmer_model_options_init`.
+     */
+    size_t struct_size;
+    /**
+     * Bytes of adapted prompts' states that are kept for fast prediction; 0 = 64 MiB, 1 = keep none.
+     */
+    uint64_t prompt_cache_bytes;
+    /**
+     * Worker threads of this model; 0 = one per core, 1 = the caller's thread only. Results do not depend on it.
+     */
+    uint32_t thread_count;
+    /**
+     * How weights are held.
+     */
+    supmer_weights weights;
+} supmer_model_options;
+
+/**
+ * As stored for GGUF files, expanded for model folders.
+ */
+#define SUPMER_WEIGHTS_AUTO 0
+
+/**
+ * As in the file (mapped, usually quantized), expanded piece by piece when used: least memory.
+ */
+#define SUPMER_WEIGHTS_STORED 1
+
+/**
+ * Expanded once to 32-bit numbers when loading: a little faster, four bytes a weight.
+ */
+#define SUPMER_WEIGHTS_EXPANDED 2
+
+/**
+ * Makes `options` all defaults.
+ *
+ * - `options`, `struct_size`: the struct and its `sizeof`.
+ * - Errors: `INVALID_ARGUMENT` for NULL, `INVALID_OPTION` for a size that no version has.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_model_options_init(supmer_model_options *options, size_t struct_size);
+
+/**
+ * Loads a model from a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors).
+ *
+ * - `path`, `path_length`: the file or folder.
+ * - `options`: NULL for all defaults.
+ * - `out`: receives the model, yours to free with `supmer_model_free`.
+ * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
+ *   `NOT_FINITE`, `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_model_load(const char *path,
+                                size_t path_length,
+                                const supmer_model_options *options,
+                                supmer_model **out,
+                                supmer_error **error);
+
+/**
+ * Which model this is, as a JSON object: "architecture", "shape" and "tokenizer" are the family that an adapter needs,
+ * "weights" tells other weights and quantizations of the same family apart.
+ *
+ * - Returns: text ending in NUL that lives as long as the model; NULL for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const char *supmer_model_fingerprint(const supmer_model *model);
+
+/**
+ * Frees a model. NULL is a no-op; its adapters stay usable with another handle of the same model.
+ *
+ * - Errors: none.
+ * - Threads: any, when no call uses this handle.
+ * - Since: 0.1.0
+ */
+void supmer_model_free(supmer_model *model);
+
+/* ===== bundle ==========================================================================================
+ *
+ * Meta-trained starts for adaptation, made for one model family. This version only knows the name: pass NULL where a
+ * bundle is taken.
+ */
+
+/**
+ * A meta-trained start.
+ */
+typedef struct supmer_bundle supmer_bundle;
+
+/* ===== task ============================================================================================
+ *
+ * What to learn: labels, each with the word the model shall say for it (its verbalizer), a template that turns a text
+ * into a question, and labelled examples. A task is built up step by step and then only read; `supmer_adapt` takes a
+ * copy, so a task may be changed or freed afterwards.
+ */
+
+/**
+ * A task with its examples.
+ */
+typedef struct supmer_task supmer_task;
+
+/**
+ * Makes a task without labels, template or examples.
+ *
+ * - `name`, `name_length`: what to call it; kept in adapters.
+ * - `out`: receives the task, yours to free with `supmer_task_free`.
+ * - Errors: `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_task_new(const char *name,
+                              size_t name_length,
+                              supmer_task **out,
+                              supmer_error **error);
+
+/**
+ * Reads name, template and labels from a `task.json` file:
+ * `{"name": "...", "template": "{text}\nSentiment:", "labels": [{"name": "...", "verbalizer": " ..."}, ...]}`.
+ *
+ * - `path`, `path_length`: the file.
+ * - `out`: receives the task, without examples, yours to free with `supmer_task_free`.
+ * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `TOO_LARGE`, `INVALID_TASK`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_task_read(const char *path,
+                               size_t path_length,
+                               supmer_task **out,
+                               supmer_error **error);
+
+/**
+ * Adds a label. Predictions list labels in the order in which they were added.
+ *
+ * - `name`, `name_length`: the label as examples name it.
+ * - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great".
+ * - Errors: `INVALID_TASK` for an empty or repeated name or an empty verbalizer, `TOO_LARGE` for too many labels,
+ *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: one at a time for one task.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_task_add_label(supmer_task *task,
+                                    const char *name,
+                                    size_t name_length,
+                                    const char *verbalizer,
+                                    size_t verbalizer_length,
+                                    supmer_error **error);
+
+/**
+ * Sets the template: text with fields in braces, such as "{text}\nSentiment:". The model reads it, filled in, before
+ * it says the verbalizer.
+ *
+ * - `template_text`, `template_length`: the template; checked by `supmer_adapt`.
+ * - Errors: `INVALID_ARGUMENT`, `INVALID_UTF8`, `TOO_LARGE`.
+ * - Threads: one at a time for one task.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_task_set_template(supmer_task *task,
+                                       const char *template_text,
+                                       size_t template_length,
+                                       supmer_error **error);
+
+/**
+ * Adds an example for a template with the field `{text}`.
+ *
+ * - `text`, `text_length`: the example.
+ * - `label`, `label_length`: name of a label that was added before.
+ * - Errors: `INVALID_EXAMPLE` for an unknown label, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: one at a time for one task.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_task_add_example(supmer_task *task,
+                                      const char *text,
+                                      size_t text_length,
+                                      const char *label,
+                                      size_t label_length,
+                                      supmer_error **error);
+
+/**
+ * Adds an example for a template with the fields `{text_a}` and `{text_b}`.
+ *
+ * - `text_a`, `text_a_length`, `text_b`, `text_b_length`: the two texts.
+ * - `label`, `label_length`: name of a label that was added before.
+ * - Errors: as `supmer_task_add_example`.
+ * - Threads: one at a time for one task.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_task_add_example_pair(supmer_task *task,
+                                           const char *text_a,
+                                           size_t text_a_length,
+                                           const char *text_b,
+                                           size_t text_b_length,
+                                           const char *label,
+                                           size_t label_length,
+                                           supmer_error **error);
+
+/**
+ * Adds an example with any fields, as a JSON object such as `{"title": "...", "body": "...", "label": "..."}`. Add the
+ * labels and set the template first: members that the template does not name are left out; numbers, true and false are
+ * taken as text.
+ *
+ * - `json`, `json_length`: the object; "label" names a label of the task.
+ * - Errors: `INVALID_TASK` when the task has fewer than two labels or no template yet, `INVALID_EXAMPLE` when this is no
+ *   JSON object, lacks a field or has an unknown label, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: one at a time for one task.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_task_add_example_json(supmer_task *task,
+                                           const char *json,
+                                           size_t json_length,
+                                           supmer_error **error);
+
+/**
+ * How many examples a task has.
+ *
+ * - Returns: 0 for NULL.
+ * - Errors: none.
+ * - Threads: any, when the task is not being changed.
+ * - Since: 0.1.0
+ */
+size_t supmer_task_count(const supmer_task *task);
+
+/**
+ * Frees a task. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any, when no call uses this handle.
+ * - Since: 0.1.0
+ */
+void supmer_task_free(supmer_task *task);
+
+/* ===== adapter =========================================================================================
+ *
+ * What an adaptation made: a prompt of some kilobytes with its task, ready to predict with on the model family it was
+ * made for. Holds no text of examples. Immutable.
+ */
+
+/**
+ * An adapted prompt with its task.
+ */
+typedef struct supmer_adapter supmer_adapter;
+
+/**
+ * Writes an adapter file: beside the path first, then moved into place, so that the path never holds half a file.
+ *
+ * - `path`, `path_length`: the file; one that exists is replaced.
+ * - Errors: `IO`, `NOT_FOUND` (no such folder), `DISK_FULL`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_adapter_save(const supmer_adapter *adapter,
+                                  const char *path,
+                                  size_t path_length,
+                                  supmer_error **error);
+
+/**
+ * Reads an adapter file. Whether it fits a model is checked when it is used with one.
+ *
+ * - `path`, `path_length`: the file.
+ * - `out`: receives the adapter, yours to free with `supmer_adapter_free`.
+ * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (a format this version does not know), `TOO_LARGE`,
+ *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_adapter_load(const char *path,
+                                  size_t path_length,
+                                  supmer_adapter **out,
+                                  supmer_error **error);
+
+/**
+ * Gives the bytes that `supmer_adapter_save` would write. The same adapter always gives the same bytes.
+ *
+ * - `out`: receives a buffer, yours to free with `supmer_buffer_free`.
+ * - Errors: `INVALID_ARGUMENT`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_adapter_save_memory(const supmer_adapter *adapter,
+                                         supmer_buffer **out,
+                                         supmer_error **error);
+
+/**
+ * Reads an adapter from memory. The bytes are copied.
+ *
+ * - `bytes`, `bytes_length`: the contents of an adapter file.
+ * - `out`: receives the adapter, yours to free with `supmer_adapter_free`.
+ * - Errors: `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`, `INVALID_ARGUMENT`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_adapter_load_memory(const uint8_t *bytes,
+                                         size_t bytes_length,
+                                         supmer_adapter **out,
+                                         supmer_error **error);
+
+/**
+ * How many labels an adapter tells apart: the number of probabilities of every prediction.
+ *
+ * - Returns: 0 for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+size_t supmer_adapter_label_count(const supmer_adapter *adapter);
+
+/**
+ * Name of a label.
+ *
+ * - `index`: its position, from 0.
+ * - Returns: text ending in NUL that lives as long as the adapter; NULL for NULL or an index out of range.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const char *supmer_adapter_label_name(const supmer_adapter *adapter,
+                                      size_t index);
+
+/**
+ * Versions of the adapter format that this library reads; it writes the newest.
+ *
+ * - `oldest`, `newest`: receive the range; NULL leaves one out.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+void supmer_adapter_format_range(uint32_t *oldest, uint32_t *newest);
+
+/**
+ * Frees an adapter. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any, when no call uses this handle.
+ * - Since: 0.1.0
+ */
+void supmer_adapter_free(supmer_adapter *adapter);
+
+/* ===== report ==========================================================================================
+ *
+ * How an adaptation went. Immutable.
+ */
+
+/**
+ * What an adaptation reports.
+ */
+typedef struct supmer_report supmer_report;
+
+/**
+ * The report as a JSON object: loss curve, dev scores, seconds, peak bytes and warnings. Later versions may add
+ * members.
+ *
+ * - Returns: text ending in NUL that lives as long as the report; NULL for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const char *supmer_report_json(const supmer_report *report);
+
+/**
+ * Frees a report. NULL is a no-op.
+ *
+ * - Errors: none.
+ * - Threads: any, when no call uses this handle.
+ * - Since: 0.1.0
+ */
+void supmer_report_free(supmer_report *report);
+
+/* ===== adapt ===========================================================================================
+ *
+ * Learning a task: from a model and a task to an adapter, in one call that may take minutes. It runs on the caller's
+ * thread and the model's own workers. The same model, task, options and library on the same kind of processor give the
+ * same adapter, byte for byte, whatever the number of threads (unless a time limit ended the run).
+ */
+
+/**
+ * Turns a setting off where 0 means its default, in fields that say so.
+ */
+#define SUPMER_OFF 4294967295
+
+/**
+ * What was just done: one of `SUPMER_STAGE_...`.
+ */
+typedef int32_t supmer_stage;
+
+/**
+ * How far a long call is. Filled by the library; read only fields within `struct_size`.
+ */
+typedef struct {
+    /**
+     * Size of the struct that the library filled.
+     */
+    size_t struct_size;
+    /**
+     * How many units (steps, rows) are done.
+     */
+    uint64_t done;
+    /**
+     * How many there will be at most.
+     */
+    uint64_t total;
+    /**
+     * Loss in nats per example; NaN where there is none.
+     */
+    float loss;
+    /**
+     * Share of right answers on the held-out examples, 0 to 1; NaN where there is none.
+     */
+    float accuracy;
+    /**
+     * What was just done.
+     */
+    supmer_stage stage;
+    /**
+     * 0.
+     */
+    int32_t reserved;
+} supmer_progress;
+
+/**
+ * Called between steps, on the thread that made the call. `progress` lives until it returns. 0 goes on, anything else
+ * cancels the call. It must return: no longjmp, no C++ exception may leave it, and it must not free what the call uses.
+ */
+typedef int32_t (*supmer_progress_callback)(void *user_data, const supmer_progress *progress);
+
+/**
+ * How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
+ */
+typedef struct {
+    /**
+     * Size of this struct in bytes, set by `supmer_adapt_options_init`.
+     */
+    size_t struct_size;
+    /**
+     * Seed of the starting prompt, the held-out part and the order of the examples.
+     */
+    uint64_t seed;
+    /**
+     * Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
+     */
+    uint64_t memory_limit;
+    /**
+     * Seconds after which the best prompt so far is returned; 0 = no limit.
+     */
+    double time_limit;
+    /**
+     * Optimizer steps.
+     */
+    uint32_t steps;
+    /**
+     * Examples a step.
+     */
+    uint32_t batch_size;
+    /**
+     * Rows of the prompt.
+     */
+    uint32_t prompt_length;
+    /**
+     * Most tokens of a filled template; longer ones are cut inside their longest field.
+     */
+    uint32_t max_tokens;
+    /**
+     * First learning rate; falls to 0 over the steps.
+     */
+    float learning_rate;
+    /**
+     * Largest norm of the gradient; negative = no clipping.
+     */
+    float clip_norm;
+    /**
+     * Weight decay; negative = none.
+     */
+    float weight_decay;
+    /**
+     * Share of the examples held out for choosing the best prompt, below 1; 0 = see `dev_per_class`.
+     */
+    float dev_fraction;
+    /**
+     * Examples of each label held out, when enough remain; `SUPMER_OFF` = none.
+     */
+    uint32_t dev_per_class;
+    /**
+     * Score the held-out part every so many steps.
+     */
+    uint32_t eval_every;
+    /**
+     * Stop after so many scorings in a row without a better one; `SUPMER_OFF` = never.
+     */
+    uint32_t patience;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Start from this adapter's prompt; NULL = from the model's vocabulary.
+     */
+    const supmer_adapter *start_adapter;
+    /**
+     * Start from this text, UTF-8; NULL = from the model's vocabulary. Not together with `start_adapter`.
+     */
+    const char *start_text;
+    /**
+     * Bytes of `start_text`.
+     */
+    size_t start_text_length;
+    /**
+     * Stops the call; NULL = nothing does.
+     */
+    const supmer_cancel *cancel;
+    /**
+     * Told how far the call is; NULL = nobody.
+     */
+    supmer_progress_callback progress;
+    /**
+     * Handed to `progress`.
+     */
+    void *progress_user_data;
+} supmer_adapt_options;
+
+/**
+ * An optimizer step ended.
+ */
+#define SUPMER_STAGE_STEP 0
+
+/**
+ * The examples held out for choosing the best prompt were scored.
+ */
+#define SUPMER_STAGE_DEV 1
+
+/**
+ * Rows were predicted.
+ */
+#define SUPMER_STAGE_PREDICT 2
+
+/**
+ * Makes `options` all defaults.
+ *
+ * - `options`, `struct_size`: the struct and its `sizeof`.
+ * - Errors: `INVALID_ARGUMENT` for NULL, `INVALID_OPTION` for a size that no version has.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_adapt_options_init(supmer_adapt_options *options, size_t struct_size);
+
+/**
+ * Learns a task. The model is not changed; the task is copied.
+ *
+ * - `model`: the model to adapt.
+ * - `bundle`: NULL; bundles arrive in a later version.
+ * - `task`: at least two labels, a template, and examples of every label.
+ * - `options`: NULL for all defaults.
+ * - `adapter`: receives the adapter, yours to free with `supmer_adapter_free`.
+ * - `report`: receives the report, yours to free with `supmer_report_free`; NULL when it is not wanted.
+ * - Errors: `INVALID_TASK`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `MEMORY_LIMIT`, `NOT_FINITE`,
+ *   `BACKBONE_MISMATCH` (of `start_adapter`), `CANCELLED`, `UNSUPPORTED` (a bundle), `INVALID_ARGUMENT`,
+ *   `INVALID_UTF8`.
+ * - Threads: any; several calls may share a model. The task must not be changed meanwhile.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_adapt(const supmer_model *model,
+                           const supmer_bundle *bundle,
+                           const supmer_task *task,
+                           const supmer_adapt_options *options,
+                           supmer_adapter **adapter,
+                           supmer_report **report,
+                           supmer_error **error);
+
+/* ===== predict =========================================================================================
+ *
+ * Labels for new texts. Probabilities come in the order of the adapter's labels and sum to 1. The first prediction
+ * with an adapter computes the state of its prompt, later ones find it in the model's cache.
+ */
+
+/**
+ * The label of a prediction that abstained.
+ */
+#define SUPMER_ABSTAINED -1
+
+/**
+ * How to predict. 0 (or NULL) in a field is its default.
+ */
+typedef struct {
+    /**
+     * Size of this struct in bytes, set by `supmer_predict_options_init`.
+     */
+    size_t struct_size;
+    /**
+     * Abstain when the best label's probability is below this, 0 to 1; 0 = never.
+     */
+    float abstain_below;
+    /**
+     * Rows computed together; 0 = chosen by the library.
+     */
+    uint32_t batch_size;
+    /**
+     * Stops the call; NULL = nothing does.
+     */
+    const supmer_cancel *cancel;
+} supmer_predict_options;
+
+/**
+ * Makes `options` all defaults.
+ *
+ * - `options`, `struct_size`: the struct and its `sizeof`.
+ * - Errors: `INVALID_ARGUMENT` for NULL, `INVALID_OPTION` for a size that no version has.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_predict_options_init(supmer_predict_options *options, size_t struct_size);
+
+/**
+ * Predicts one text, for a template with the field `{text}`.
+ *
+ * - `model`, `adapter`: the adapter must be made for the model's family.
+ * - `text`, `text_length`: the text.
+ * - `options`: NULL for all defaults.
+ * - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
+ * - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
+ * - Errors: `BACKBONE_MISMATCH`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `CANCELLED`, `INVALID_ARGUMENT`,
+ *   `INVALID_UTF8`.
+ * - Threads: any; calls may share model and adapter.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_predict(const supmer_model *model,
+                             const supmer_adapter *adapter,
+                             const char *text,
+                             size_t text_length,
+                             const supmer_predict_options *options,
+                             float *probabilities,
+                             size_t capacity,
+                             int32_t *label,
+                             supmer_error **error);
+
+/**
+ * Predicts one row of any fields, given as a JSON object such as `{"title": "...", "body": "..."}`. Members that the
+ * template does not name are left out; numbers, true and false are taken as text.
+ *
+ * - `json`, `json_length`: the object.
+ * - `model`, `adapter`, `options`, `probabilities`, `capacity`, `label`: as for `supmer_predict`.
+ * - Errors: as `supmer_predict`; `INVALID_EXAMPLE` also when it is no JSON object or lacks a field of the template.
+ * - Threads: any; calls may share model and adapter.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_predict_row_json(const supmer_model *model,
+                                      const supmer_adapter *adapter,
+                                      const char *json,
+                                      size_t json_length,
+                                      const supmer_predict_options *options,
+                                      float *probabilities,
+                                      size_t capacity,
+                                      int32_t *label,
+                                      supmer_error **error);
+
+/**
+ * Predicts many texts, for a template with the field `{text}`, faster than one by one.
+ *
+ * - `model`, `adapter`, `options`: as for `supmer_predict`.
+ * - `blob`, `blob_length`: all texts, one after another.
+ * - `offsets`, `count`: `count + 1` positions in `blob`, none below the one before; text i is the bytes from
+ *   `offsets[i]` up to `offsets[i + 1]`.
+ * - `probabilities`, `capacity`: receive `count` times one value per label, text by text; room for fewer is an error,
+ *   (NULL, 0) leaves them out.
+ * - `labels`: receives `count` positions of the best label or `SUPMER_ABSTAINED`; NULL leaves them out.
+ * - Errors: as `supmer_predict`; one bad text fails the call, and the message says which.
+ * - Threads: any; calls may share model and adapter.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_predict_batch(const supmer_model *model,
+                                   const supmer_adapter *adapter,
+                                   const char *blob,
+                                   size_t blob_length,
+                                   const size_t *offsets,
+                                   size_t count,
+                                   const supmer_predict_options *options,
+                                   float *probabilities,
+                                   size_t capacity,
+                                   int32_t *labels,
+                                   supmer_error **error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SUPMER_H */

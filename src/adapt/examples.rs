@@ -1,0 +1,84 @@
+//! Labelled rows in the tokens of a model.
+
+use crate::backbone::Sequence;
+use crate::error::{Result, Status, fail};
+use crate::limits::MAX_EXAMPLES;
+use crate::predict::{PreparedTask, in_row};
+use crate::task::{Example, Task};
+use crate::text::Tokenizer;
+
+/// Labelled examples ready to train on or to score.
+#[derive(Clone, Debug, Default)]
+pub struct TokenizedExamples {
+    /// Filled template and gold verbalizer of every row.
+    pub sequences: Vec<Sequence>,
+    /// Position of every row's gold label.
+    pub labels: Vec<usize>,
+    /// How many rows were cut to the most tokens.
+    pub cut: usize,
+}
+
+/// Tokenizes `rows` of `task`; `part` ("train", "dev") names them in errors.
+///
+/// Errors: `InvalidExample` for a row without a label, with an unknown label or a missing field, naming the row (from 1);
+/// `TooLarge` for too many rows or too long a field.
+pub fn tokenize(
+    task: &Task,
+    prepared: &PreparedTask,
+    tokenizer: &Tokenizer,
+    rows: &[Example],
+    part: &str,
+) -> Result<TokenizedExamples> {
+    if rows.len() > MAX_EXAMPLES {
+        return fail(Status::TooLarge, format!("{part} has {} rows, at most {MAX_EXAMPLES} are accepted", rows.len()));
+    }
+    let mut examples = TokenizedExamples::default();
+    for (position, row) in rows.iter().enumerate() {
+        let label = gold(task, row).map_err(in_row(part, position))?;
+        let text = prepared.fill(row, tokenizer).map_err(in_row(part, position))?;
+        examples.cut += usize::from(prepared.was_cut(&text, row, tokenizer)?);
+        examples.sequences.push(Sequence { text, answer: prepared.verbalizers()[label].clone() });
+        examples.labels.push(label);
+    }
+    Ok(examples)
+}
+
+impl TokenizedExamples {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The sequences at `positions`.
+    pub fn batch(&self, positions: &[usize]) -> Vec<Sequence> {
+        positions.iter().map(|&at| self.sequences[at].clone()).collect()
+    }
+
+    /// The rows at `positions`; how many of them were cut is not known.
+    pub(super) fn select(&self, positions: &[usize]) -> Self {
+        Self { sequences: self.batch(positions), labels: positions.iter().map(|&at| self.labels[at]).collect(), cut: 0 }
+    }
+
+    /// How many rows each of `class_count` labels has.
+    pub fn per_class(&self, class_count: usize) -> Vec<usize> {
+        let mut counts = vec![0; class_count];
+        self.labels.iter().for_each(|&label| counts[label] += 1);
+        counts
+    }
+}
+
+/// Position of the row's gold label.
+fn gold(task: &Task, row: &Example) -> Result<usize> {
+    let Some(name) = &row.label else {
+        return fail(Status::InvalidExample, "the row has no label; adaptation needs labelled rows");
+    };
+    match task.label_index(name) {
+        Some(label) => Ok(label),
+        None => fail(Status::InvalidExample, "the row's label is not one of the task's labels"),
+    }
+}

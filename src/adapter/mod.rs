@@ -1,0 +1,145 @@
+//! An adapter: one customer's adapted prompt with its task, lineage and dev score.
+
+mod atomic_write;
+mod file;
+mod manifest;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::backbone::{Backbone, Fingerprint};
+use crate::error::{Result, Status, fail};
+use crate::soft_prompt::SoftPrompt;
+use crate::task::Task;
+
+pub use manifest::FORMAT_VERSIONS;
+
+/// How an adapter came to be; kept in its file. Holds no text of examples, no time, no host, no thread count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lineage {
+    /// "prompt-tuning" here; later "supmer".
+    pub method: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Steps that ran before the kept prompt.
+    pub steps: usize,
+    /// Number of training examples.
+    pub train_examples: usize,
+    /// Dev accuracy of the kept prompt, where a dev part was used.
+    pub dev_accuracy: Option<f32>,
+    /// Dev loss of the kept prompt, in nats per example.
+    pub dev_loss: Option<f32>,
+    /// Most tokens of a filled template the prompt was trained with; prediction cuts the same way.
+    pub max_tokens: usize,
+}
+
+/// An adapted prompt, ready to predict with on its backbone. Immutable.
+#[derive(Debug)]
+pub struct Adapter {
+    id: u64,
+    prompt: SoftPrompt,
+    task: Task,
+    lineage: Lineage,
+    fingerprint: Fingerprint,
+}
+
+impl Adapter {
+    /// An adapter from its parts.
+    pub fn new(prompt: SoftPrompt, task: Task, lineage: Lineage, fingerprint: Fingerprint) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), prompt, task, lineage, fingerprint }
+    }
+
+    /// Reads an adapter file.
+    ///
+    /// Errors: `NotFound`, `Io`, `TooLarge`, and with the file's name those of [`Adapter::from_bytes`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_bytes(&file::read(path)?).map_err(|e| e.context(path.display()))
+    }
+
+    /// Reads an adapter from memory.
+    ///
+    /// Errors: `CorruptFile` says what is wrong, `Unsupported` for another kind of file or a version outside
+    /// [`FORMAT_VERSIONS`], `NotFinite` for a prompt with NaN or infinity, `TooLarge`.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        file::decode(bytes)
+    }
+
+    /// The file's bytes; the same adapter always gives the same bytes.
+    ///
+    /// Errors: `NotFinite` when a score of the lineage is NaN or infinite, `TooLarge` beyond the size a reader accepts.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        file::encode(self)
+    }
+
+    /// Writes the file beside `path`, syncs it and renames it into place: a reader finds the old file or the new one.
+    ///
+    /// Errors: `Io`, `NotFound` for a missing folder, `DiskFull`; what was at `path` is then untouched.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        atomic_write::replace(path.as_ref(), &self.to_bytes()?)
+    }
+
+    /// Checks that the adapter belongs to `backbone`'s family. `Ok(Some(warning))` when only the weights differ
+    /// (another quantization of the same model). Errors: `BackboneMismatch` names the field, what it was and what is needed.
+    pub fn check(&self, backbone: &dyn Backbone) -> Result<Option<String>> {
+        let needed = backbone.fingerprint();
+        for (field, was, needs) in [
+            ("architecture", &self.fingerprint.architecture, &needed.architecture),
+            ("shape", &self.fingerprint.shape, &needed.shape),
+            ("tokenizer", &self.fingerprint.tokenizer, &needed.tokenizer),
+        ] {
+            if was != needs {
+                return mismatch(field, was, needs);
+            }
+        }
+        if self.prompt.width() != backbone.width() {
+            return mismatch("prompt width", &self.prompt.width().to_string(), &backbone.width().to_string());
+        }
+        let same_weights = self.fingerprint.weights == needed.weights;
+        Ok((!same_weights).then(|| {
+            "the adapter was made with other weights of the same model family (another quantization or a fine-tuned copy); \
+             predictions may differ from those of its dev score"
+                .to_owned()
+        }))
+    }
+
+    /// Identity within this process, for the prompt cache.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The adapted prompt.
+    pub fn prompt(&self) -> &SoftPrompt {
+        &self.prompt
+    }
+
+    /// Its task.
+    pub fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// How it came to be.
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// The backbone it was made for.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+}
+
+fn mismatch<T>(field: &str, was: &str, needed: &str) -> Result<T> {
+    fail(
+        Status::BackboneMismatch,
+        format!(
+            "the adapter was made for a backbone of {field} {was:?}, this backbone has {needed:?}; adapt again on this one"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! The Llama family (SmolLM2, Llama 2 and 3, TinyLlama): pre-norm decoder, rotary positions, grouped-query attention.
+//!
+//! The frozen network is one function of the soft prompt with a hand-written backward pass: prompt rows are computed once
+//! for the whole batch, examples are packed without padding, the last layer runs at answer rows only, the first sends
+//! gradients to prompt rows only, and no weight has a gradient.
+
+mod head;
+mod layer;
+mod loss;
+mod packed;
+mod score;
+
+use parking_lot::Mutex;
+
+use super::source::Source;
+use super::{Backbone, Fingerprint, LabelTrie, LossAndGradient, PromptState, Sequence};
+use crate::error::{Result, Status, fail};
+use crate::kernels::rope::Rope;
+use crate::kernels::{Compute, Isa};
+use crate::model::{ModelOptions, WeightMode};
+use crate::runtime::{Cancel, Threads};
+use crate::soft_prompt::SoftPrompt;
+use crate::text::Tokenizer;
+
+/// A loaded network.
+pub(super) struct Llama {
+    source: Source,
+    compute: Compute,
+    rope: Rope,
+    training_memory: Mutex<Option<loss::TrainingMemory>>,
+    scoring_memory: Mutex<Vec<score::ScoringMemory>>,
+}
+
+impl Llama {
+    pub(super) fn load(mut source: Source, options: &ModelOptions) -> Result<Self> {
+        let compute = Compute { threads: Threads::new(options.thread_count)?, isa: Isa::select(options.isa)? };
+        let expand = match options.weights {
+            WeightMode::Auto => !source.is_gguf,
+            WeightMode::Stored => false,
+            WeightMode::Expanded => true,
+        };
+        if expand {
+            source.expand();
+        }
+        let rope = Rope::new(source.config.rotary_layout, source.config.rotary_frequencies.clone());
+        Ok(Self { source, compute, rope, training_memory: Mutex::default(), scoring_memory: Mutex::default() })
+    }
+
+    fn embed_all(&self, tokens: &[u32], x: &mut [f32]) {
+        for (row, &token) in x.chunks_exact_mut(self.source.config.width).zip(tokens) {
+            self.source.embedding.expand(token as usize, 0, row);
+        }
+    }
+
+    fn check_prompt(&self, prompt: &SoftPrompt) -> Result<()> {
+        let d = self.source.config.width;
+        if prompt.width() != d {
+            return fail(
+                Status::BackboneMismatch,
+                format!("the prompt's rows have {} values, this backbone needs {d}", prompt.width()),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_tokens(&self, prompt: usize, length: usize, tokens: &[u32]) -> Result<()> {
+        let config = &self.source.config;
+        if prompt + length > config.context {
+            return fail(
+                Status::TooLarge,
+                format!(
+                    "{prompt} prompt rows and {length} tokens exceed the backbone's context of {}: lower max_tokens",
+                    config.context
+                ),
+            );
+        }
+        match tokens.iter().find(|&&t| t as usize >= config.vocabulary) {
+            Some(t) => fail(
+                Status::InvalidArgument,
+                format!("token id {t} is outside the vocabulary of {}", config.vocabulary),
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Backbone for Llama {
+    fn fingerprint(&self) -> &Fingerprint {
+        &self.source.fingerprint
+    }
+
+    fn tokenizer(&self) -> &Tokenizer {
+        &self.source.tokenizer
+    }
+
+    fn width(&self) -> usize {
+        self.source.config.width
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.source.config.vocabulary
+    }
+
+    fn context_length(&self) -> usize {
+        self.source.config.context
+    }
+
+    fn embed(&self, id: u32, row: &mut [f32]) {
+        self.source.embedding.expand(id as usize, 0, row);
+    }
+
+    fn loss(
+        &self,
+        prompt: &SoftPrompt,
+        batch: &[Sequence],
+        with_gradient: bool,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
+        self.batch_loss(prompt, batch, with_gradient, memory_limit, cancel)
+    }
+
+    fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {
+        Ok(Box::new(self.compute_state(prompt)?))
+    }
+
+    fn score(
+        &self,
+        states: &[&dyn PromptState],
+        texts: &[&[u32]],
+        labels: &[&LabelTrie],
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<f32>>> {
+        self.score_texts(states, texts, labels, cancel)
+    }
+
+    fn release_memory(&self) {
+        *self.training_memory.lock() = None;
+        self.scoring_memory.lock().clear();
+    }
+}

@@ -1,0 +1,195 @@
+//! Scoring labels without gradients, under cached prompt states.
+
+use std::any::Any;
+
+use super::Llama;
+use super::head::HeadBuffers;
+use super::layer::{self, Activations, Buffers, Pass, heads, resize};
+use super::packed::{Packed, Span};
+use crate::backbone::{LabelTrie, PromptState};
+use crate::error::{Error, Result, Status, fail};
+use crate::runtime::Cancel;
+use crate::soft_prompt::SoftPrompt;
+
+/// Keys and values of a prompt's rows in every layer.
+pub(super) struct LlamaState {
+    rows: usize,
+    /// Rotated keys, layers x rows x key width.
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl PromptState for LlamaState {
+    fn bytes(&self) -> usize {
+        4 * (self.keys.len() + self.values.len())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// Memory of a scoring pass, kept between calls.
+#[derive(Default)]
+pub(super) struct ScoringMemory {
+    activations: Activations,
+    buffers: Buffers,
+    head: HeadBuffers,
+    hidden: Vec<f32>,
+}
+
+impl Llama {
+    pub(super) fn compute_state(&self, prompt: &SoftPrompt) -> Result<LlamaState> {
+        self.check_prompt(prompt)?;
+        let config = &self.source.config;
+        let size = config.layers * prompt.rows() * heads(config).key_width();
+        let mut state =
+            LlamaState { rows: prompt.rows(), keys: Vec::with_capacity(size), values: Vec::with_capacity(size) };
+        if prompt.rows() == 0 {
+            return Ok(state);
+        }
+        let rows = prompt.rows();
+        let packed = Packed {
+            positions: (0..rows).collect(),
+            spans: vec![Span { start: 0, length: rows, answers: 0, chain: rows, parents: Vec::new() }],
+            ..Packed::default()
+        };
+        let mut memory = self.take_scoring_memory();
+        resize(&mut memory.activations.x, prompt.values().len()).copy_from_slice(prompt.values());
+        self.compute.threads.enter(|| {
+            self.run_layers(&packed, None, &Cancel::new(), &mut memory, |activations| {
+                state.keys.extend_from_slice(&activations.k);
+                state.values.extend_from_slice(&activations.v);
+            })
+        })?;
+        self.scoring_memory.lock().push(memory);
+        Ok(state)
+    }
+
+    pub(super) fn score_texts(
+        &self,
+        states: &[&dyn PromptState],
+        texts: &[&[u32]],
+        labels: &[&LabelTrie],
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<f32>>> {
+        if states.len() != texts.len() || labels.len() != texts.len() {
+            return fail(Status::Internal, "every text needs one prompt state and one label trie");
+        }
+        let states: Vec<&LlamaState> = states.iter().map(|s| downcast(*s)).collect::<Result<_>>()?;
+        for ((state, text), trie) in states.iter().zip(texts).zip(labels) {
+            let longest = trie.labels.iter().map(Vec::len).max().unwrap_or(0);
+            self.check_tokens(state.rows, text.len() + longest, text)?;
+            self.check_tokens(0, trie.tokens.len(), &trie.tokens)?;
+            let ends: Vec<u32> = trie.labels.iter().flatten().map(|&(_, token)| token).collect();
+            self.check_tokens(0, 1, &ends)?;
+        }
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let prompts: Vec<usize> = states.iter().map(|s| s.rows).collect();
+        let packed = Packed::for_scores(&prompts, texts, labels);
+        let mut memory = self.take_scoring_memory();
+        let x = resize(&mut memory.activations.x, packed.rows() * self.source.config.width);
+        self.embed_all(&packed.tokens, x);
+        let scores = self.compute.threads.enter(|| {
+            self.run_layers(&packed, Some(&states), cancel, &mut memory, |_| ())?;
+            self.label_scores(&packed, labels, &mut memory)
+        })?;
+        self.scoring_memory.lock().push(memory);
+        Ok(scores)
+    }
+
+    /// All layers over `memory.activations.x`; the answer rows' final hidden states end in `memory.hidden`.
+    fn run_layers(
+        &self,
+        packed: &Packed,
+        states: Option<&[&LlamaState]>,
+        cancel: &Cancel,
+        memory: &mut ScoringMemory,
+        mut after_layer: impl FnMut(&Activations),
+    ) -> Result<()> {
+        let config = &self.source.config;
+        let answer_rows = packed.answer_rows();
+        let answer_positions: Vec<usize> = answer_rows.iter().map(|&row| packed.positions[row]).collect();
+        let pass = Pass {
+            compute: &self.compute,
+            config,
+            rope: &self.rope,
+            rotations: &self.rope.rotations(&packed.positions),
+            answer_rotations: &self.rope.rotations(&answer_positions),
+            spans: &packed.spans,
+            rows: packed.rows(),
+            answer_rows: &answer_rows,
+            prompt: 0,
+        };
+        let depth = self.source.layers.len();
+        for (l, weights) in self.source.layers.iter().enumerate() {
+            cancel.check()?;
+            let last = l + 1 == depth;
+            let prefixes: Option<Vec<_>> =
+                states.map(|states| states.iter().map(|s| s.layer(l, heads(config).key_width())).collect());
+            let ScoringMemory { activations, buffers, hidden, .. } = memory;
+            layer::forward(&pass, weights, prefixes.as_deref(), last, activations, buffers, hidden);
+            after_layer(activations);
+            if !last {
+                std::mem::swap(&mut activations.x, hidden);
+            }
+        }
+        Ok(())
+    }
+
+    /// Mean token log-probability of every label (up to one constant a text when all labels have one token).
+    fn label_scores(
+        &self,
+        packed: &Packed,
+        labels: &[&LabelTrie],
+        memory: &mut ScoringMemory,
+    ) -> Result<Vec<Vec<f32>>> {
+        let d = self.source.config.width;
+        let mut scores = Vec::with_capacity(labels.len());
+        let mut start = 0;
+        // Runs of texts under the same trie share one product.
+        while start < labels.len() {
+            let trie = labels[start];
+            let count = labels[start..].iter().take_while(|t| std::ptr::eq(**t, trie)).count();
+            let first: usize = packed.spans[..start].iter().map(|s| s.answers).sum();
+            let rows = count * (1 + trie.tokens.len());
+            let hidden = &memory.hidden[first * d..(first + rows) * d];
+            let mut tokens: Vec<u32> = trie.labels.iter().flatten().map(|&(_, token)| token).collect();
+            tokens.sort_unstable();
+            tokens.dedup();
+            let column = |token: u32| tokens.binary_search(&token).unwrap_or_default();
+            let single = trie.tokens.is_empty() && trie.labels.iter().all(|l| l.len() == 1);
+            let table = self.token_scores(hidden, &tokens, !single, &mut memory.head)?;
+            for text in table.chunks_exact(tokens.len() * (1 + trie.tokens.len())) {
+                let score = |path: &Vec<(Option<usize>, u32)>| {
+                    let sum: f32 =
+                        path.iter().map(|&(row, t)| text[row.map_or(0, |r| r + 1) * tokens.len() + column(t)]).sum();
+                    sum / path.len() as f32
+                };
+                scores.push(trie.labels.iter().map(score).collect());
+            }
+            start += count;
+        }
+        Ok(scores)
+    }
+
+    fn take_scoring_memory(&self) -> ScoringMemory {
+        self.scoring_memory.lock().pop().unwrap_or_default()
+    }
+}
+
+impl LlamaState {
+    fn layer(&self, l: usize, key_width: usize) -> (&[f32], &[f32]) {
+        let size = self.rows * key_width;
+        (&self.keys[l * size..(l + 1) * size], &self.values[l * size..(l + 1) * size])
+    }
+}
+
+fn downcast(state: &dyn PromptState) -> Result<&LlamaState> {
+    state
+        .as_any()
+        .downcast_ref()
+        .ok_or_else(|| Error::new(Status::Internal, "a prompt state of another kind of backbone"))
+}

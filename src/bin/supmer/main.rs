@@ -1,0 +1,108 @@
+//! The `supmer` command: adapt a frozen language model to a task, predict with it, measure it, look into its files.
+
+mod adapt;
+mod console;
+mod eval;
+mod failure;
+mod files;
+mod inspect;
+mod options;
+mod predict;
+mod progress;
+mod rows;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::console::Console;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the work failed (memory limit, full disk, internal error)
+  2    wrong usage: an option is unknown, missing or out of range
+  3    an input cannot be used: a missing or damaged file, a bad task, row or adapter
+  130  stopped by Ctrl-C; files that were to be written are as they were before";
+
+/// Adapt a frozen small language model from a few labelled examples, and predict with it.
+#[derive(Parser)]
+#[command(name = "supmer", version, after_help = EXIT_CODES)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    /// Print the result as JSON on standard output; messages stay on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print neither progress nor notes; warnings and errors stay
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Adapt a soft prompt to a task from labelled rows and write the adapter
+    #[command(after_help = EXIT_CODES)]
+    Adapt(adapt::Arguments),
+    /// Predict labels for rows of a file or of standard input
+    #[command(after_help = EXIT_CODES)]
+    Predict(predict::Arguments),
+    /// Measure methods on a labelled data set over several seeds
+    #[command(after_help = EXIT_CODES)]
+    Eval(eval::Arguments),
+    /// Describe a GGUF file, a model folder or an adapter
+    #[command(after_help = EXIT_CODES)]
+    Inspect(inspect::Arguments),
+}
+
+fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    let console = Console::new(line.json, line.quiet);
+    if let Err(error) = console.stop_on_interrupt() {
+        console.warn(&format!("Ctrl-C will end the program at once: {error}"));
+    }
+    let outcome = match &line.command {
+        Command::Adapt(arguments) => adapt::run(arguments, &console),
+        Command::Predict(arguments) => predict::run(arguments, &console),
+        Command::Eval(arguments) => eval::run(arguments, &console),
+        Command::Inspect(arguments) => inspect::run(arguments, &console),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if let Some(message) = failure.message() {
+                eprintln!("supmer: {message}");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_documents_its_exit_codes() {
+        let mut command = CommandLine::command();
+        for sub in command.get_subcommands_mut() {
+            let name = sub.get_name().to_owned();
+            let help = sub.render_help().to_string();
+            assert!(help.contains("130  stopped by Ctrl-C"), "{name} does not say its exit codes");
+        }
+    }
+
+    #[test]
+    fn json_is_accepted_before_and_after_the_command() {
+        for line in [["supmer", "--json", "inspect", "x"], ["supmer", "inspect", "x", "--json"]] {
+            assert!(CommandLine::try_parse_from(line).is_ok_and(|l| l.json));
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Learning a task: from a model and a task to an adapter, in one call that may take minutes. It runs on the caller's
+//! thread and the model's own workers. The same model, task, options and library on the same kind of processor give the
+//! same adapter, byte for byte, whatever the number of threads (unless a time limit ended the run).
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use super::adapter::supmer_adapter;
+use super::arguments::{self, Out};
+use super::bundle::supmer_bundle;
+use super::cancel::supmer_cancel;
+use super::error::supmer_error;
+use super::guard::{Call, guard};
+use super::handle;
+use super::model::supmer_model;
+use super::options::{self, Options};
+use super::report::supmer_report;
+use super::status::supmer_status;
+use super::task::supmer_task;
+use crate::adapt::{self, AdaptOptions, Control, PromptStart};
+use crate::error::{Result, Status, fail};
+use crate::runtime::{Cancel, Progress, Stage};
+
+/// Turns a setting off where 0 means its default, in fields that say so.
+pub const SUPMER_OFF: u32 = 0xFFFF_FFFF;
+
+/// What was just done: one of `SUPMER_STAGE_...`.
+pub type supmer_stage = i32;
+
+/// An optimizer step ended.
+pub const SUPMER_STAGE_STEP: supmer_stage = 0;
+/// The examples held out for choosing the best prompt were scored.
+pub const SUPMER_STAGE_DEV: supmer_stage = 1;
+/// Rows were predicted.
+pub const SUPMER_STAGE_PREDICT: supmer_stage = 2;
+
+/// How far a long call is. Filled by the library; read only fields within `struct_size`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct supmer_progress {
+    /// Size of the struct that the library filled.
+    pub struct_size: usize,
+    /// How many units (steps, rows) are done.
+    pub done: u64,
+    /// How many there will be at most.
+    pub total: u64,
+    /// Loss in nats per example; NaN where there is none.
+    pub loss: f32,
+    /// Share of right answers on the held-out examples, 0 to 1; NaN where there is none.
+    pub accuracy: f32,
+    /// What was just done.
+    pub stage: supmer_stage,
+    /// 0.
+    pub reserved: i32,
+}
+
+/// Called between steps, on the thread that made the call. `progress` lives until it returns. 0 goes on, anything else
+/// cancels the call. It must return: no longjmp, no C++ exception may leave it, and it must not free what the call uses.
+pub type supmer_progress_callback =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const supmer_progress) -> i32>;
+
+/// How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct supmer_adapt_options {
+    /// Size of this struct in bytes, set by `supmer_adapt_options_init`.
+    pub struct_size: usize,
+    /// Seed of the starting prompt, the held-out part and the order of the examples.
+    pub seed: u64,
+    /// Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
+    pub memory_limit: u64,
+    /// Seconds after which the best prompt so far is returned; 0 = no limit.
+    pub time_limit: f64,
+    /// Optimizer steps.
+    pub steps: u32,
+    /// Examples a step.
+    pub batch_size: u32,
+    /// Rows of the prompt.
+    pub prompt_length: u32,
+    /// Most tokens of a filled template; longer ones are cut inside their longest field.
+    pub max_tokens: u32,
+    /// First learning rate; falls to 0 over the steps.
+    pub learning_rate: f32,
+    /// Largest norm of the gradient; negative = no clipping.
+    pub clip_norm: f32,
+    /// Weight decay; negative = none.
+    pub weight_decay: f32,
+    /// Share of the examples held out for choosing the best prompt, below 1; 0 = see `dev_per_class`.
+    pub dev_fraction: f32,
+    /// Examples of each label held out, when enough remain; `SUPMER_OFF` = none.
+    pub dev_per_class: u32,
+    /// Score the held-out part every so many steps.
+    pub eval_every: u32,
+    /// Stop after so many scorings in a row without a better one; `SUPMER_OFF` = never.
+    pub patience: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Start from this adapter's prompt; NULL = from the model's vocabulary.
+    pub start_adapter: *const supmer_adapter,
+    /// Start from this text, UTF-8; NULL = from the model's vocabulary. Not together with `start_adapter`.
+    pub start_text: *const c_char,
+    /// Bytes of `start_text`.
+    pub start_text_length: usize,
+    /// Stops the call; NULL = nothing does.
+    pub cancel: *const supmer_cancel,
+    /// Told how far the call is; NULL = nobody.
+    pub progress: supmer_progress_callback,
+    /// Handed to `progress`.
+    pub progress_user_data: *mut c_void,
+}
+
+// SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), numbers and pointers that may all be zero.
+unsafe impl Options for supmer_adapt_options {
+    const NAME: &'static str = "supmer_adapt_options";
+    const FIRST_SIZE: usize = size_of::<Self>();
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<supmer_adapt_options>() == 128 && size_of::<supmer_progress>() == 40);
+
+/// Makes `options` all defaults.
+///
+/// - `options`, `struct_size`: the struct and its `sizeof`.
+/// - Errors: `INVALID_ARGUMENT` for NULL, `INVALID_OPTION` for a size that no version has.
+/// - Threads: any.
+/// - Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn supmer_adapt_options_init(
+    options: *mut supmer_adapt_options,
+    struct_size: usize,
+) -> supmer_status {
+    // SAFETY: NULL or `struct_size` writable bytes, says the caller.
+    unsafe { options::init(options, struct_size) }
+}
+
+/// Learns a task. The model is not changed; the task is copied.
+///
+/// - `model`: the model to adapt.
+/// - `bundle`: NULL; bundles arrive in a later version.
+/// - `task`: at least two labels, a template, and examples of every label.
+/// - `options`: NULL for all defaults.
+/// - `adapter`: receives the adapter, yours to free with `supmer_adapter_free`.
+/// - `report`: receives the report, yours to free with `supmer_report_free`; NULL when it is not wanted.
+/// - Errors: `INVALID_TASK`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `MEMORY_LIMIT`, `NOT_FINITE`,
+///   `BACKBONE_MISMATCH` (of `start_adapter`), `CANCELLED`, `UNSUPPORTED` (a bundle), `INVALID_ARGUMENT`,
+///   `INVALID_UTF8`.
+/// - Threads: any; several calls may share a model. The task must not be changed meanwhile.
+/// - Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn supmer_adapt(
+    model: *const supmer_model,
+    bundle: *const supmer_bundle,
+    task: *const supmer_task,
+    options: *const supmer_adapt_options,
+    adapter: *mut *mut supmer_adapter,
+    report: *mut *mut supmer_report,
+    error: *mut *mut supmer_error,
+) -> supmer_status {
+    // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
+    unsafe {
+        guard(error, |call| {
+            let model = call.handle(model)?;
+            let task = call.handle(task)?;
+            let adapter_out = Out::required(adapter, "adapter")?;
+            let report_out = Out::optional(report, "report")?;
+            if !bundle.is_null() {
+                return fail(Status::Unsupported, "this version knows no bundles; pass NULL as bundle");
+            }
+            let given = options::read(options)?;
+            let options = given.resolve(call)?;
+            let cancel = call.optional(given.cancel)?.map_or_else(Cancel::new, supmer_cancel::flag);
+            let mut progress = |progress: Progress| given.tell(progress);
+            let (task, examples) = task.finish()?;
+            let control = Control { cancel, progress: Some(&mut progress) };
+            let made = adapt::adapt(model.model(), &task, &examples, None, &options, control)?;
+
+            let report = supmer_report::new(&made.report)?;
+            if let Some(out) = report_out {
+                out.write(handle::give(report));
+            }
+            adapter_out.write(handle::give(supmer_adapter::new(made.adapter)));
+            Ok(())
+        })
+    }
+}
+
+impl supmer_adapt_options {
+    /// The Rust options. Errors: `InvalidOption` for contradictions; ranges are checked by adaptation itself.
+    ///
+    /// # Safety
+    /// The pointers inside are NULL or live.
+    unsafe fn resolve(&self, call: &Call<'_>) -> Result<AdaptOptions> {
+        if self.reserved != 0 {
+            return fail(Status::InvalidOption, "supmer_adapt_options: reserved must be 0");
+        }
+        let default = AdaptOptions::default();
+        Ok(AdaptOptions {
+            steps: count(self.steps, default.steps),
+            learning_rate: if self.learning_rate == 0.0 { default.learning_rate } else { self.learning_rate },
+            batch_size: count(self.batch_size, default.batch_size),
+            prompt_length: count(self.prompt_length, default.prompt_length),
+            // SAFETY: passed on to the caller.
+            start: unsafe { self.start(call) }?,
+            seed: if self.seed == 0 { default.seed } else { self.seed },
+            clip_norm: strength(self.clip_norm, default.clip_norm),
+            weight_decay: strength(self.weight_decay, default.weight_decay),
+            dev_per_class: count_or_off(self.dev_per_class, default.dev_per_class),
+            dev_fraction: if self.dev_fraction == 0.0 { default.dev_fraction } else { self.dev_fraction },
+            eval_every: count(self.eval_every, default.eval_every),
+            patience: count_or_off(self.patience, default.patience),
+            time_limit: if self.time_limit == 0.0 { default.time_limit } else { self.time_limit },
+            memory_limit: match self.memory_limit {
+                0 => default.memory_limit,
+                bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+            },
+            max_tokens: count(self.max_tokens, default.max_tokens),
+        })
+    }
+
+    /// Where the prompt starts.
+    ///
+    /// # Safety
+    /// The pointers inside are NULL or live.
+    unsafe fn start(&self, call: &Call<'_>) -> Result<PromptStart> {
+        // SAFETY: passed on to the caller.
+        let adapter = unsafe { call.optional(self.start_adapter) }?;
+        // SAFETY: passed on to the caller.
+        let text = unsafe { arguments::text(self.start_text, self.start_text_length, "start_text") }?;
+        match (adapter, text) {
+            (None, "") => Ok(PromptStart::default()),
+            (Some(adapter), "") => Ok(PromptStart::Adapter(Arc::clone(adapter.adapter()))),
+            (None, text) => Ok(PromptStart::Text(text.to_owned())),
+            (Some(_), _) => fail(Status::InvalidOption, "start_adapter and start_text exclude each other; set one"),
+        }
+    }
+
+    /// Tells the callback; `false` when it asks to stop.
+    fn tell(&self, progress: Progress) -> bool {
+        let Some(callback) = self.progress else { return true };
+        let progress = supmer_progress {
+            struct_size: size_of::<supmer_progress>(),
+            done: progress.done as u64,
+            total: progress.total as u64,
+            loss: progress.loss,
+            accuracy: progress.accuracy,
+            stage: match progress.stage {
+                Stage::Step => SUPMER_STAGE_STEP,
+                Stage::Dev => SUPMER_STAGE_DEV,
+                Stage::Predict => SUPMER_STAGE_PREDICT,
+            },
+            reserved: 0,
+        };
+        // SAFETY: the caller gave a function of this type and vouched for its user data.
+        unsafe { callback(self.progress_user_data, &progress) == 0 }
+    }
+}
+
+fn count(given: u32, default: usize) -> usize {
+    if given == 0 { default } else { given as usize }
+}
+
+fn count_or_off(given: u32, default: usize) -> usize {
+    if given == SUPMER_OFF { 0 } else { count(given, default) }
+}
+
+fn strength(given: f32, default: f32) -> f32 {
+    if given == 0.0 { default } else { given.max(0.0) }
+}

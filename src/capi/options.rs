@@ -1,0 +1,145 @@
+//! Structs that may grow: `struct_size` says how much of one the caller knows, 0 in a field is its default.
+
+use super::status::supmer_status;
+use crate::error::{Error, Result, Status, fail};
+
+/// A `struct_size` above this is a struct that was never initialized.
+const MAX_STRUCT_SIZE: usize = 4096;
+
+/// An options struct of the header.
+///
+/// # Safety
+/// The type is `repr(C)`, starts with `struct_size: usize`, has no padding at its end, and all zero bytes are a value of it.
+pub(super) unsafe trait Options: Copy {
+    /// Name of the struct, for messages.
+    const NAME: &'static str;
+    /// Its size when it first appeared; smaller ones never existed.
+    const FIRST_SIZE: usize;
+}
+
+/// Reads the part of `*given` that both sides know, the rest zero; NULL gives all zero, which is every default.
+///
+/// Errors: `InvalidOption` when `struct_size` is too small or absurd, or when fields that this version does not know
+/// are used.
+///
+/// # Safety
+/// `given` is NULL or points to as many readable bytes as its first field says.
+pub(super) unsafe fn read<T: Options>(given: *const T) -> Result<T> {
+    // SAFETY: all zero is a value, says the trait.
+    let mut options: T = unsafe { std::mem::zeroed() };
+    if given.is_null() {
+        return Ok(options);
+    }
+    // SAFETY: `struct_size` comes first, says the trait.
+    let size = unsafe { given.cast::<usize>().read_unaligned() };
+    check_size::<T>(size)?;
+    // SAFETY: the caller vouches for `size` readable bytes.
+    let bytes = unsafe { std::slice::from_raw_parts(given.cast::<u8>(), size) };
+    let known = size.min(size_of::<T>());
+    if let Some(at) = bytes[known..].iter().position(|&b| b != 0) {
+        let at = known + at;
+        return fail(
+            Status::InvalidOption,
+            format!(
+                "{}: the field at byte {at} is newer than this library; set it to 0 or update the library",
+                T::NAME
+            ),
+        );
+    }
+    // SAFETY: `known` bytes are readable (above) and fit into `options`; every part of C's struct is plain data.
+    unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut options).cast::<u8>(), known) };
+    Ok(options)
+}
+
+/// Zeroes `struct_size` bytes and notes the size. Returns the status: `InvalidArgument` for NULL, else as [`read`].
+///
+/// # Safety
+/// `options` is NULL or points to `struct_size` writable bytes.
+pub(super) unsafe fn init<T: Options>(options: *mut T, struct_size: usize) -> supmer_status {
+    if options.is_null() {
+        return Status::InvalidArgument.code();
+    }
+    if let Err(error) = check_size::<T>(struct_size) {
+        return Error::status(&error).code();
+    }
+    // SAFETY: the caller vouches for that many writable bytes, which hold at least the first field.
+    unsafe {
+        options.cast::<u8>().write_bytes(0, struct_size);
+        options.cast::<usize>().write_unaligned(struct_size);
+    }
+    Status::Ok.code()
+}
+
+fn check_size<T: Options>(size: usize) -> Result<()> {
+    if (T::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
+        return Ok(());
+    }
+    let (name, first) = (T::NAME, T::FIRST_SIZE);
+    fail(
+        Status::InvalidOption,
+        format!(
+            "{name}: struct_size is {size}, a size from {first} to {MAX_STRUCT_SIZE} was expected; call {name}_init"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::supmer_model_options;
+    use super::super::status::{SUPMER_STATUS_INVALID_ARGUMENT, SUPMER_STATUS_INVALID_OPTION, SUPMER_STATUS_OK};
+    use super::*;
+
+    /// The model's options as a later version of the header may have them.
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Grown {
+        known: supmer_model_options,
+        new_field: u64,
+    }
+
+    fn grown() -> Grown {
+        let mut options = std::mem::MaybeUninit::<Grown>::uninit();
+        let pointer = options.as_mut_ptr().cast::<supmer_model_options>();
+        // SAFETY: `init` writes all of `Grown`, whose size it is given.
+        unsafe {
+            assert_eq!(init(pointer, size_of::<Grown>()), SUPMER_STATUS_OK);
+            options.assume_init()
+        }
+    }
+
+    fn read_grown(options: &Grown) -> Result<supmer_model_options> {
+        // SAFETY: a live struct whose first field says its size.
+        unsafe { read((&raw const *options).cast()) }
+    }
+
+    #[test]
+    fn null_is_every_default() {
+        // SAFETY: NULL is allowed.
+        let options = unsafe { read::<supmer_model_options>(std::ptr::null()) }.unwrap();
+        assert_eq!((options.thread_count, options.prompt_cache_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_larger_struct_is_read_unless_its_tail_is_used() {
+        let mut options = grown();
+        options.known.thread_count = 3;
+        assert_eq!(read_grown(&options).unwrap().thread_count, 3);
+        options.new_field = 1 << 40;
+        let error = read_grown(&options).err().unwrap();
+        assert_eq!(error.status(), Status::InvalidOption);
+        assert!(error.to_string().contains("newer than this library"), "{error}");
+    }
+
+    #[test]
+    fn sizes_that_never_were_are_refused() {
+        let mut options = grown();
+        for size in [0, 1, supmer_model_options::FIRST_SIZE - 1, MAX_STRUCT_SIZE + 1, usize::MAX] {
+            options.known.struct_size = size;
+            assert_eq!(read_grown(&options).err().unwrap().status(), Status::InvalidOption, "{size}");
+            // SAFETY: a refused size writes nothing.
+            assert_eq!(unsafe { init(&raw mut options.known, size) }, SUPMER_STATUS_INVALID_OPTION);
+        }
+        // SAFETY: NULL is refused before anything is written.
+        assert_eq!(unsafe { init::<supmer_model_options>(std::ptr::null_mut(), 32) }, SUPMER_STATUS_INVALID_ARGUMENT);
+    }
+}

@@ -1,0 +1,105 @@
+//! Which instruction set the kernels use, chosen at run time.
+
+use crate::error::{Result, Status, fail};
+
+use super::lanes::Lanes;
+use super::lanes::portable::PortableLanes;
+#[cfg(target_arch = "x86_64")]
+use super::lanes::x86::{Avx2Lanes, Avx512Lanes};
+
+/// An instruction set that has kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain Rust, whatever the compiler makes of it for the target's baseline.
+    Portable,
+    /// AVX2 with FMA (x86-64).
+    Avx2,
+    /// AVX-512 F, BW, DQ and VL (x86-64).
+    Avx512,
+}
+
+impl Isa {
+    /// The best instruction set of this processor.
+    pub fn detect() -> Self {
+        [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+    }
+
+    /// Whether this processor (and system) can run it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Isa::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => {
+                Isa::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The wanted instruction set, or the best one. Errors: `Unsupported` when this processor lacks it.
+    pub fn select(wanted: Option<Isa>) -> Result<Self> {
+        match wanted {
+            None => Ok(Self::detect()),
+            Some(isa) if isa.is_available() => Ok(isa),
+            Some(isa) => fail(
+                Status::Unsupported,
+                format!(
+                    "this processor has no {isa:?}; its best is {:?}, leave the option unset to use it",
+                    Self::detect()
+                ),
+            ),
+        }
+    }
+}
+
+/// A piece of work that is compiled once per instruction set.
+pub(crate) trait Kernel {
+    /// What it gives back.
+    type Output;
+
+    /// Does the work with vectors of `L`; must be `#[inline(always)]` so that it is compiled with the features of `L`.
+    ///
+    /// # Safety
+    /// The processor has the features of `L`, and the pointers in `self` are valid for what the kernel documents.
+    unsafe fn run<L: Lanes>(self) -> Self::Output;
+}
+
+/// Runs `kernel` with the vectors of `isa`.
+///
+/// # Safety
+/// `isa` is available on this processor, and the kernel's own requirements hold.
+pub(crate) unsafe fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    // SAFETY: the caller vouches for `isa` and for the kernel's pointers.
+    unsafe {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => run_avx512(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => run_avx2(kernel),
+            _ => kernel.run::<PortableLanes>(),
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: as for `dispatch`.
+    unsafe { kernel.run::<Avx512Lanes>() }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    // SAFETY: as for `dispatch`.
+    unsafe { kernel.run::<Avx2Lanes>() }
+}

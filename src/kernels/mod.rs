@@ -1,0 +1,32 @@
+//! The hot path: products with frozen weights, attention, norms and the rest, each forward and backward.
+//!
+//! Every kernel is written once over vectors of f32 and compiled for each instruction set; [`Isa`] chooses at run time.
+//! Work is cut into items whose results do not depend on which thread does them.
+#![allow(unsafe_code)]
+
+pub(crate) mod attention;
+pub(crate) mod cross_entropy;
+pub mod dequantize;
+pub(crate) mod gated;
+mod isa;
+mod lanes;
+pub(crate) mod linear;
+mod matmul;
+pub(crate) mod rms_norm;
+pub(crate) mod rope;
+mod shared;
+
+pub use isa::Isa;
+
+#[cfg(test)]
+mod tests;
+
+use crate::runtime::Threads;
+
+/// What a kernel runs on: the model's thread pool and instruction set.
+pub(crate) struct Compute {
+    /// The private pool.
+    pub threads: Threads,
+    /// Available on this processor (see [`Isa::select`]).
+    pub isa: Isa,
+}

@@ -1,0 +1,66 @@
+//! A loaded backbone, ready to adapt and predict: the handle everything else starts from.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::backbone::{self, Backbone};
+use crate::error::Result;
+use crate::kernels::Isa;
+use crate::predict::PromptCache;
+
+/// How a model's frozen weights are held in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WeightMode {
+    /// `Stored` for GGUF files, `Expanded` for Hugging Face folders.
+    #[default]
+    Auto,
+    /// As in the file (mapped, usually quantized) and expanded a tile at a time into scratch: least memory.
+    Stored,
+    /// Expanded once to f32 when loading; the file is let go: a little faster, four bytes a weight.
+    Expanded,
+}
+
+/// How to load a model; `ModelOptions::default()` suits most programs.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// Worker threads; 0 = as many as the system has cores, 1 = the caller's thread only. Results do not depend on it.
+    pub thread_count: usize,
+    /// How weights are held.
+    pub weights: WeightMode,
+    /// Bytes of adapted prompts' keys and values that are kept for prediction (default 64 MB).
+    pub prompt_cache_bytes: usize,
+    /// Instruction set of the kernels; `None` = the best this processor has. For tests and measurements.
+    pub isa: Option<Isa>,
+}
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        Self { thread_count: 0, weights: WeightMode::Auto, prompt_cache_bytes: 64 << 20, isa: None }
+    }
+}
+
+/// A frozen backbone with its tokenizer, thread pool and prompt cache. Immutable: share it freely between threads.
+pub struct Model {
+    backbone: Box<dyn Backbone>,
+    prompt_cache: PromptCache,
+}
+
+impl Model {
+    /// Loads a GGUF file or a Hugging Face folder.
+    ///
+    /// Errors: `NotFound`, `Io`, `CorruptFile`, `Unsupported` (names the architecture or setting), `InvalidOption`.
+    pub fn load(path: impl AsRef<Path>, options: &ModelOptions) -> Result<Arc<Self>> {
+        let backbone = backbone::load(path.as_ref(), options)?;
+        Ok(Arc::new(Self { backbone, prompt_cache: PromptCache::new(options.prompt_cache_bytes) }))
+    }
+
+    /// The network itself.
+    pub fn backbone(&self) -> &dyn Backbone {
+        self.backbone.as_ref()
+    }
+
+    /// Keys and values of adapted prompts, kept for prediction.
+    pub(crate) fn prompt_cache(&self) -> &PromptCache {
+        &self.prompt_cache
+    }
+}

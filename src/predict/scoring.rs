@@ -1,0 +1,191 @@
+//! Scoring texts in packed batches: scores of every label, in the order of the texts.
+
+use std::sync::Arc;
+
+use super::prompt_cache::PromptCache;
+use crate::backbone::{Backbone, LabelTrie, PromptState};
+use crate::error::{Result, Status, fail};
+use crate::runtime::Cancel;
+use crate::soft_prompt::SoftPrompt;
+
+/// Texts scored together unless the caller says otherwise.
+const BATCH_ROWS: usize = 16;
+/// Tokens scored together at most, unless one text alone has more: bounds the activations of long texts.
+const BATCH_TOKENS: usize = 4096;
+/// Bytes of activations that scoring takes per token and unit of width, generously.
+const BYTES_PER_TOKEN_AND_WIDTH: usize = 128;
+
+/// A prompt and the labels that texts are scored for under it.
+pub(crate) struct Scored<'a> {
+    /// Identity of the prompt in the cache.
+    pub id: u64,
+    pub prompt: &'a SoftPrompt,
+    pub labels: &'a LabelTrie,
+}
+
+/// How many texts are scored together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchLimits {
+    pub rows: usize,
+    pub tokens: usize,
+}
+
+impl BatchLimits {
+    /// `rows` texts (0 = the library's choice), within about `memory_limit` bytes of activations (0 = no limit).
+    pub fn new(rows: usize, memory_limit: usize, width: usize) -> Self {
+        let rows = if rows == 0 { BATCH_ROWS } else { rows };
+        let tokens = match memory_limit {
+            0 => BATCH_TOKENS,
+            bytes => (bytes / (BYTES_PER_TOKEN_AND_WIDTH * width.max(1))).min(BATCH_TOKENS),
+        };
+        Self { rows, tokens }
+    }
+}
+
+/// Mean token log-probabilities of the labels for every text; `texts` pairs the position in `prompts` with token ids.
+///
+/// A prompt's state is asked of the cache once per run of batches that use it, so also a cache that keeps nothing
+/// computes it once per prompt. Errors: `NotFinite`, `Cancelled`, and those of the backbone.
+pub(crate) fn score(
+    backbone: &dyn Backbone,
+    cache: &PromptCache,
+    prompts: &[Scored<'_>],
+    texts: &[(usize, &[u32])],
+    limits: BatchLimits,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<f32>>> {
+    let mut scores = vec![Vec::new(); texts.len()];
+    let mut states: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
+    for batch in packed(texts, limits) {
+        cancel.check()?;
+        let mut used: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
+        for &at in &batch {
+            let (prompt, _) = texts[at];
+            if used.last().is_some_and(|(last, _)| *last == prompt) {
+                continue;
+            }
+            let state = match states.iter().find(|(held, _)| *held == prompt) {
+                Some((_, state)) => Arc::clone(state),
+                None => cache.get_or_make(prompts[prompt].id, || backbone.prompt_state(prompts[prompt].prompt))?,
+            };
+            used.push((prompt, state));
+        }
+        states = used;
+        let row_states: Vec<&dyn PromptState> = batch.iter().map(|&at| state_of(&states, texts[at].0)).collect();
+        let row_texts: Vec<&[u32]> = batch.iter().map(|&at| texts[at].1).collect();
+        let row_labels: Vec<&LabelTrie> = batch.iter().map(|&at| prompts[texts[at].0].labels).collect();
+        let given = backbone.score(&row_states, &row_texts, &row_labels, cancel)?;
+        for (&at, row) in batch.iter().zip(given) {
+            if row.iter().any(|score| !score.is_finite()) {
+                return fail(Status::NotFinite, "the model gives label scores that are not finite; check its weights");
+            }
+            scores[at] = row;
+        }
+    }
+    Ok(scores)
+}
+
+/// The softmax of `scores`.
+pub(crate) fn softmax(scores: &[f32]) -> Vec<f64> {
+    let highest = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let powers: Vec<f64> = scores.iter().map(|&score| (f64::from(score) - highest).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / total).collect()
+}
+
+/// Position of the highest of `values`; the first of equals.
+pub(crate) fn highest(values: &[f64]) -> usize {
+    (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
+}
+
+/// Positions of `texts` in batches: one prompt after another, so that few states are needed at a time, and inside a
+/// prompt by length, so that the threads share a batch evenly.
+fn packed(texts: &[(usize, &[u32])], limits: BatchLimits) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..texts.len()).collect();
+    order.sort_by_key(|&at| (texts[at].0, texts[at].1.len()));
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut tokens = 0;
+    for at in order {
+        let length = texts[at].1.len();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < limits.rows && tokens + length <= limits.tokens => {
+                batch.push(at);
+                tokens += length;
+            }
+            _ => {
+                batches.push(vec![at]);
+                tokens = length;
+            }
+        }
+    }
+    batches
+}
+
+fn state_of(states: &[(usize, Arc<dyn PromptState>)], prompt: usize) -> &dyn PromptState {
+    let at = states.partition_point(|(held, _)| *held < prompt);
+    states[at].1.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapt::toy::Toy;
+
+    const LIMITS: BatchLimits = BatchLimits { rows: 3, tokens: 10 };
+
+    #[test]
+    fn batches_keep_both_limits_and_lose_no_row() {
+        let long = [7u32; 12];
+        let texts: Vec<(usize, &[u32])> =
+            [(0, 4), (1, 2), (0, 12), (0, 1), (1, 1), (0, 5), (0, 5)].map(|(p, n)| (p, &long[..n])).to_vec();
+        let batches = packed(&texts, LIMITS);
+        assert_eq!(batches, [vec![3, 0, 5], vec![6], vec![2], vec![4, 1]]);
+    }
+
+    #[test]
+    fn scores_come_back_in_order_and_each_state_is_made_once() {
+        let toy = Toy::new();
+        let labels = toy.labels();
+        let prompts = [toy.prompt(1), toy.prompt(2)];
+        let scored: Vec<Scored<'_>> =
+            prompts.iter().zip(1..).map(|(prompt, id)| Scored { id, prompt, labels: &labels }).collect();
+        let owned: Vec<(usize, Vec<u32>)> = (0..40u32).map(|i| (i as usize % 2, vec![i % 9, i % 5, 3])).collect();
+        let texts: Vec<(usize, &[u32])> = owned.iter().map(|(p, ids)| (*p, ids.as_slice())).collect();
+        let cancel = Cancel::new();
+        let all = score(&toy, &PromptCache::new(0), &scored, &texts, LIMITS, &cancel).unwrap();
+        assert_eq!(toy.states_made(), 2);
+        for (text, scores) in texts.iter().zip(&all) {
+            let alone = score(&toy, &PromptCache::new(0), &scored, &[*text], LIMITS, &cancel).unwrap();
+            assert_eq!(&alone[0], scores);
+        }
+        assert_ne!(all[0], all[9]);
+        cancel.request();
+        let stopped = score(&toy, &PromptCache::new(0), &scored, &texts, LIMITS, &cancel).unwrap_err();
+        assert_eq!(stopped.status(), Status::Cancelled);
+    }
+
+    #[test]
+    fn a_full_cache_makes_no_state_again() {
+        let toy = Toy::new();
+        let (labels, prompt, cache) = (toy.labels(), toy.prompt(1), PromptCache::new(1 << 20));
+        let scored = [Scored { id: 5, prompt: &prompt, labels: &labels }];
+        for _ in 0..3 {
+            score(&toy, &cache, &scored, &[(0, &[1, 2])], LIMITS, &Cancel::new()).unwrap();
+        }
+        assert_eq!(toy.states_made(), 1);
+    }
+
+    #[test]
+    fn a_memory_limit_makes_batches_smaller() {
+        assert_eq!(BatchLimits::new(0, 0, 576), BatchLimits { rows: BATCH_ROWS, tokens: BATCH_TOKENS });
+        assert_eq!(BatchLimits::new(7, 128 * 576 * 50, 576), BatchLimits { rows: 7, tokens: 50 });
+    }
+
+    #[test]
+    fn softmax_sums_to_one_and_survives_large_scores() {
+        let p = softmax(&[-1000.0, -1001.0, -3000.0]);
+        assert!((p.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!((p[0] - 0.731_058_578_630_004_9).abs() < 1e-9 && p[2] == 0.0);
+        assert_eq!(highest(&[0.2, 0.4, 0.4]), 1);
+    }
+}

@@ -1,0 +1,13 @@
+//! What every long call shares: threads, cancel, progress, seeded random numbers, peak memory.
+
+mod cancel;
+mod memory;
+mod progress;
+mod random;
+mod threads;
+
+pub use cancel::Cancel;
+pub use memory::peak_bytes;
+pub use progress::{Progress, Stage};
+pub use random::Random;
+pub use threads::Threads;

@@ -1,0 +1,60 @@
+//! The private thread pool of a model; the host program's own pools are never touched.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result, Status, fail};
+use crate::limits::MAX_THREADS;
+
+/// A pool of `count` workers that runs the kernels; results never depend on `count`.
+pub struct Threads {
+    pool: Option<rayon::ThreadPool>,
+    count: usize,
+}
+
+impl Threads {
+    /// A pool of `count` threads; 0 takes the number of cores the system offers, 1 runs on the caller's thread.
+    ///
+    /// Errors: `InvalidOption` above [`MAX_THREADS`].
+    pub fn new(count: usize) -> Result<Self> {
+        if count > MAX_THREADS {
+            return fail(Status::InvalidOption, format!("thread_count is at most {MAX_THREADS}, {count} was given"));
+        }
+        let count = match count {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
+            n => n,
+        };
+        if count == 1 {
+            return Ok(Self { pool: None, count });
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .thread_name(|i| format!("supmer-{i}"))
+            .build()
+            .map_err(|e| Error::new(Status::Internal, format!("cannot start {count} threads: {e}")))?;
+        Ok(Self { pool: Some(pool), count })
+    }
+
+    /// How many threads work.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Runs `work` on a thread of the pool, so that every [`Threads::run`] inside starts without a change of thread.
+    pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// Runs `work(0)`, ..., `work(items - 1)`, spread over the pool, and returns when all are done. Call it inside
+    /// [`Threads::enter`]; elsewhere it works on the caller's thread alone.
+    pub fn run(&self, items: usize, work: impl Fn(usize) + Sync + Send) {
+        let inside = self.pool.as_ref().is_some_and(|pool| pool.current_thread_index().is_some());
+        if inside && items > 1 {
+            (0..items).into_par_iter().with_max_len(1).for_each(work);
+        } else {
+            (0..items).for_each(work);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! The promises about working calls, kept on a tiny model: order of freeing, cancelling, outputs, threads.
+
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, c_char, c_void};
+use std::ptr::{null, null_mut};
+
+use supmer::capi::*;
+
+use crate::build::root;
+use crate::calls::{failure, parts};
+
+const TEXTS: [&str; 2] = ["good and warm", "cold, bad, cold"];
+
+fn model() -> *mut supmer_model {
+    let path = root().join("tests/fixtures/tiny-llama-tied");
+    let (path, length) = parts(path.to_str().unwrap());
+    let mut model = null_mut();
+    // SAFETY: pointers and lengths are those of live values.
+    assert_eq!(unsafe { supmer_model_load(path, length, null(), &mut model, null_mut()) }, SUPMER_STATUS_OK);
+    model
+}
+
+fn task() -> *mut supmer_task {
+    let mut task = null_mut();
+    let (name, template) = (parts("weather"), parts("{text}\nSo:"));
+    // SAFETY: pointers and lengths are those of live values.
+    unsafe {
+        assert_eq!(supmer_task_new(name.0, name.1, &mut task, null_mut()), SUPMER_STATUS_OK);
+        for (label, text) in [("bad", "cold"), ("good", "warm")] {
+            let (label, text) = (parts(label), parts(text));
+            let status = supmer_task_add_label(task, label.0, label.1, label.0, label.1, null_mut());
+            assert_eq!(status, SUPMER_STATUS_OK);
+            for _ in 0..2 {
+                let status = supmer_task_add_example(task, text.0, text.1, label.0, label.1, null_mut());
+                assert_eq!(status, SUPMER_STATUS_OK);
+            }
+        }
+        assert_eq!(supmer_task_set_template(task, template.0, template.1, null_mut()), SUPMER_STATUS_OK);
+    }
+    task
+}
+
+fn options() -> supmer_adapt_options {
+    // SAFETY: all zero is a value of the struct, which `init` is given whole.
+    unsafe {
+        let mut options: supmer_adapt_options = std::mem::zeroed();
+        let size = size_of::<supmer_adapt_options>();
+        assert_eq!(supmer_adapt_options_init(&mut options, size), SUPMER_STATUS_OK);
+        options.steps = 3;
+        options
+    }
+}
+
+fn adapt(model: *const supmer_model, options: &supmer_adapt_options) -> *mut supmer_adapter {
+    let task = task();
+    let mut adapter = null_mut();
+    // SAFETY: live handles and locals.
+    unsafe {
+        let status = supmer_adapt(model, null(), task, options, &mut adapter, null_mut(), null_mut());
+        assert_eq!(status, SUPMER_STATUS_OK);
+        supmer_task_free(task);
+    }
+    adapter
+}
+
+fn bytes_of(adapter: *const supmer_adapter) -> Vec<u8> {
+    let mut buffer = null_mut();
+    // SAFETY: a live adapter, and the buffer lives until it is freed.
+    unsafe {
+        assert_eq!(supmer_adapter_save_memory(adapter, &mut buffer, null_mut()), SUPMER_STATUS_OK);
+        let bytes = std::slice::from_raw_parts(supmer_buffer_data(buffer), supmer_buffer_length(buffer)).to_vec();
+        supmer_buffer_free(buffer);
+        bytes
+    }
+}
+
+fn predict(model: *const supmer_model, adapter: *const supmer_adapter, text: &str) -> (Vec<f32>, i32) {
+    let text = parts(text);
+    let (mut probabilities, mut label) = (vec![-1.0; 2], 7);
+    let room = probabilities.as_mut_ptr();
+    // SAFETY: live handles and locals.
+    let status = unsafe { supmer_predict(model, adapter, text.0, text.1, null(), room, 2, &mut label, null_mut()) };
+    assert_eq!(status, SUPMER_STATUS_OK);
+    (probabilities, label)
+}
+
+#[test]
+fn an_adapter_outlives_model_and_task_and_returns_from_memory_bit_for_bit() {
+    let first = model();
+    let adapter = adapt(first, &options());
+    let before = predict(first, adapter, TEXTS[0]);
+    // SAFETY: each handle is freed once; what is used afterwards is live.
+    unsafe {
+        supmer_model_free(first);
+        assert_eq!(supmer_adapter_label_count(adapter), 2);
+        assert_eq!(CStr::from_ptr(supmer_adapter_label_name(adapter, 1)), c"good");
+        assert!(supmer_adapter_label_name(adapter, 2).is_null());
+        let bytes = bytes_of(adapter);
+        supmer_adapter_free(adapter);
+
+        let mut again = null_mut();
+        let status = supmer_adapter_load_memory(bytes.as_ptr(), bytes.len(), &mut again, null_mut());
+        assert_eq!(status, SUPMER_STATUS_OK);
+        assert_eq!(bytes_of(again), bytes);
+        let second = model();
+        assert_eq!(predict(second, again, TEXTS[0]), before);
+        supmer_adapter_free(again);
+        supmer_model_free(second);
+    }
+}
+
+#[test]
+fn a_batch_gives_what_single_texts_give() {
+    let model = model();
+    let adapter = adapt(model, &options());
+    let blob = TEXTS.concat();
+    let offsets = [0, TEXTS[0].len(), blob.len()];
+    let (mut probabilities, mut labels) = ([-1.0f32; 4], [7; 2]);
+    // SAFETY: live handles and locals.
+    unsafe {
+        let (blob, length) = parts(&blob);
+        let batch = |count, capacity, room: *mut f32, labels: *mut i32, error| {
+            let offsets = offsets.as_ptr();
+            supmer_predict_batch(model, adapter, blob, length, offsets, count, null(), room, capacity, labels, error)
+        };
+        let (status, message) = failure(|e| batch(2, 3, probabilities.as_mut_ptr(), labels.as_mut_ptr(), e));
+        assert_eq!(status, SUPMER_STATUS_INVALID_ARGUMENT);
+        assert_eq!(message, "probabilities has room for 3 values, 4 are needed");
+        assert_eq!((probabilities, labels), ([-1.0; 4], [7; 2]));
+        assert_eq!(batch(0, 0, null_mut(), null_mut(), null_mut()), SUPMER_STATUS_OK);
+        assert_eq!(batch(2, 4, probabilities.as_mut_ptr(), labels.as_mut_ptr(), null_mut()), SUPMER_STATUS_OK);
+        for (i, text) in TEXTS.into_iter().enumerate() {
+            let (single, label) = predict(model, adapter, text);
+            assert!((single[0] - probabilities[2 * i]).abs() < 1e-5 && labels[i] == label, "{text}");
+            assert!((single[0] + single[1] - 1.0).abs() < 1e-5);
+        }
+        let mut label = 7;
+        let json = parts(r#"{"text": "good and warm", "id": 3}"#);
+        let status =
+            supmer_predict_row_json(model, adapter, json.0, json.1, null(), null_mut(), 0, &mut label, null_mut());
+        assert_eq!((status, label), (SUPMER_STATUS_OK, labels[0]));
+        supmer_adapter_free(adapter);
+        supmer_model_free(model);
+    }
+}
+
+#[test]
+fn a_prediction_may_abstain() {
+    let model = model();
+    let adapter = adapt(model, &options());
+    // SAFETY: live handles and locals.
+    unsafe {
+        let mut options: supmer_predict_options = std::mem::zeroed();
+        supmer_predict_options_init(&mut options, size_of::<supmer_predict_options>());
+        let text = parts(TEXTS[0]);
+        let mut label = 7;
+        let mut run = |options: &supmer_predict_options, error| {
+            supmer_predict(model, adapter, text.0, text.1, options, null_mut(), 0, &mut label, error)
+        };
+        options.abstain_below = 1.5;
+        assert_eq!(failure(|e| run(&options, e)).0, SUPMER_STATUS_INVALID_OPTION);
+        options.abstain_below = 1.0;
+        assert_eq!(run(&options, null_mut()), SUPMER_STATUS_OK);
+        assert_eq!(label, SUPMER_ABSTAINED);
+        supmer_adapter_free(adapter);
+        supmer_model_free(model);
+    }
+}
+
+#[test]
+fn a_request_stops_a_call_until_it_is_reset() {
+    let (model, task) = (model(), task());
+    let (mut cancel, mut adapter, mut report) = (null_mut(), null_mut(), null_mut());
+    // SAFETY: live handles and locals.
+    unsafe {
+        assert_eq!(supmer_cancel_new(&mut cancel, null_mut()), SUPMER_STATUS_OK);
+        let options = supmer_adapt_options { cancel, ..options() };
+        let mut run = |error| supmer_adapt(model, null(), task, &options, &mut adapter, &mut report, error);
+        supmer_cancel_request(cancel);
+        assert_eq!(failure(&mut run).0, SUPMER_STATUS_CANCELLED);
+        supmer_cancel_reset(cancel);
+        assert_eq!(run(null_mut()), SUPMER_STATUS_OK);
+        let json: serde_json::Value =
+            serde_json::from_slice(CStr::from_ptr(supmer_report_json(report)).to_bytes()).unwrap();
+        assert!(json.is_object() && !json.to_string().contains("warm"));
+        supmer_cancel_free(cancel);
+        supmer_report_free(report);
+        supmer_task_free(task);
+        supmer_adapter_free(adapter);
+        supmer_model_free(model);
+    }
+}
+
+#[test]
+fn a_callback_is_told_on_the_calling_thread_and_may_stop_the_call() {
+    struct Seen {
+        thread: std::thread::ThreadId,
+        steps: Vec<u64>,
+        stop_at: u64,
+    }
+    unsafe extern "C" fn callback(user_data: *mut c_void, progress: *const supmer_progress) -> i32 {
+        // SAFETY: both are what the test and the library handed over, live for this call.
+        let (seen, progress) = unsafe { (&mut *user_data.cast::<Seen>(), &*progress) };
+        if std::thread::current().id() != seen.thread || progress.struct_size != size_of::<supmer_progress>() {
+            return 1;
+        }
+        if progress.stage == SUPMER_STAGE_STEP && progress.total == 3 && progress.loss.is_finite() {
+            seen.steps.push(progress.done);
+        }
+        i32::from(progress.done == seen.stop_at)
+    }
+
+    let (model, task) = (model(), task());
+    // SAFETY: live handles and locals.
+    unsafe {
+        for (stop_at, expected) in [(99, SUPMER_STATUS_OK), (2, SUPMER_STATUS_CANCELLED)] {
+            let mut seen = Seen { thread: std::thread::current().id(), steps: Vec::new(), stop_at };
+            let progress_user_data = (&raw mut seen).cast();
+            let options = supmer_adapt_options { progress: Some(callback), progress_user_data, ..options() };
+            let mut adapter = null_mut();
+            let status = supmer_adapt(model, null(), task, &options, &mut adapter, null_mut(), null_mut());
+            assert_eq!(status, expected);
+            assert_eq!(adapter.is_null(), status != SUPMER_STATUS_OK);
+            assert_eq!(seen.steps, (1..=stop_at.min(3)).collect::<Vec<_>>());
+            supmer_adapter_free(adapter);
+        }
+        supmer_task_free(task);
+        supmer_model_free(model);
+    }
+}
+
+#[test]
+fn options_of_adaptation_are_checked() {
+    let (model, task) = (model(), task());
+    let adapter = adapt(model, &options());
+    let (text, length) = parts("start here");
+    type Change = fn(&mut supmer_adapt_options, *const supmer_adapter, (*const c_char, usize));
+    let bad: [Change; 6] = [
+        |o, _, _| o.learning_rate = f32::NAN,
+        |o, _, _| o.steps = u32::MAX,
+        |o, _, _| o.dev_fraction = -1.0,
+        |o, _, _| o.reserved = 1,
+        |o, _, _| o.time_limit = f64::INFINITY,
+        |o, adapter, text| (o.start_adapter, o.start_text, o.start_text_length) = (adapter, text.0, text.1),
+    ];
+    let good: [Change; 4] = [
+        |o, _, _| (o.clip_norm, o.weight_decay) = (-1.0, -1.0),
+        |o, _, _| (o.patience, o.dev_per_class) = (SUPMER_OFF, SUPMER_OFF),
+        |o, adapter, _| o.start_adapter = adapter,
+        |o, _, text| (o.start_text, o.start_text_length) = text,
+    ];
+    // SAFETY: live handles and locals.
+    unsafe {
+        for (i, change) in bad.into_iter().enumerate() {
+            let (mut options, mut out) = (options(), null_mut());
+            change(&mut options, adapter, (text, length));
+            let run = |e| supmer_adapt(model, null(), task, &options, &mut out, null_mut(), e);
+            let (status, message) = failure(run);
+            assert_eq!(status, SUPMER_STATUS_INVALID_OPTION, "change {i}: {message}");
+        }
+        for change in good {
+            let mut options = options();
+            change(&mut options, adapter, (text, length));
+            supmer_adapter_free(adapt(model, &options));
+        }
+        let mut out = null_mut();
+        let bundle = (&raw const text).cast::<supmer_bundle>();
+        let (status, message) = failure(|e| supmer_adapt(model, bundle, task, null(), &mut out, null_mut(), e));
+        assert_eq!(status, SUPMER_STATUS_UNSUPPORTED);
+        assert!(message.contains("pass NULL"), "{message}");
+        supmer_adapter_free(adapter);
+        supmer_task_free(task);
+        supmer_model_free(model);
+    }
+}
+
+#[test]
+fn threads_share_a_model_and_an_adapter() {
+    struct Shared(*const supmer_model, *const supmer_adapter);
+    // SAFETY: the header promises that models and adapters may be used from any thread.
+    unsafe impl Sync for Shared {}
+
+    let shared = Shared(model(), null());
+    let shared = Shared(shared.0, adapt(shared.0, &options()));
+    let expected = TEXTS.map(|text| predict(shared.0, shared.1, text));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let shared = &shared;
+                for (text, expected) in TEXTS.into_iter().zip(&expected) {
+                    assert_eq!(&predict(shared.0, shared.1, text), expected);
+                }
+            });
+        }
+    });
+    // SAFETY: no thread uses them any more.
+    unsafe {
+        supmer_adapter_free(shared.1.cast_mut());
+        supmer_model_free(shared.0.cast_mut());
+    }
+}

@@ -1,0 +1,21 @@
+//! What the shared library exports.
+
+use std::fs;
+use std::process::Command;
+
+use crate::build::{library_folder, root, run, shared_library_name};
+
+/// The list is written by hand: a symbol that goes or comes is a decision.
+#[test]
+#[cfg(target_os = "linux")]
+fn exported_symbols_are_the_listed_ones() {
+    let library = library_folder().join(shared_library_name());
+    let output = run(Command::new("nm").args(["-D", "--defined-only"]).arg(library));
+    let mut exported: Vec<_> =
+        str::from_utf8(&output.stdout).unwrap().lines().map(|line| line.split(' ').next_back().unwrap()).collect();
+    exported.sort_unstable();
+    let listed = fs::read_to_string(root().join("tests/abi/symbols.txt")).unwrap();
+    let listed: Vec<_> = listed.lines().collect();
+    assert!(listed.is_sorted() && listed.iter().all(|name| name.starts_with("supmer_")));
+    assert_eq!(exported, listed);
+}

@@ -1,0 +1,195 @@
+//! The engine against numbers from transformers: tiny random Llamas as Hugging Face folders and GGUF files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use safetensors::SafeTensors;
+use serde::Deserialize;
+use supmer::backbone::{LabelTrie, Sequence};
+use supmer::kernels::Isa;
+use supmer::{Cancel, Model, ModelOptions, SoftPrompt, WeightMode};
+
+#[derive(Deserialize)]
+struct Expected {
+    prompt_rows: usize,
+    examples: Vec<Ids>,
+    labels: Vec<Vec<u32>>,
+    #[serde(default)]
+    files: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Ids {
+    text_ids: Vec<u32>,
+    answer_ids: Vec<u32>,
+}
+
+impl Expected {
+    fn read(folder: &Path) -> (Self, Vec<u8>) {
+        let json = std::fs::read(folder.join("expected.json")).unwrap();
+        (serde_json::from_slice(&json).unwrap(), std::fs::read(folder.join("expected.safetensors")).unwrap())
+    }
+
+    fn batch(&self) -> Vec<Sequence> {
+        self.examples.iter().map(|e| Sequence { text: e.text_ids.clone(), answer: e.answer_ids.clone() }).collect()
+    }
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Vec<f32> {
+    let bytes = tensors.tensor(name).unwrap_or_else(|e| panic!("{name}: {e}")).data();
+    bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+}
+
+fn assert_close(what: &str, found: &[f32], expected: &[f32], bound: f32) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+    assert!(largest > 0.0, "{what}: nothing to compare with");
+    let worst = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f32::max);
+    assert!(worst <= bound * largest, "{what}: off by {worst}, largest entry {largest}");
+}
+
+/// Every way to run a model: instruction sets that this machine has, stored and expanded weights, thread counts.
+fn options() -> Vec<ModelOptions> {
+    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available());
+    let modes = [(WeightMode::Stored, 1), (WeightMode::Expanded, 3)];
+    sets.flat_map(|isa| {
+        modes.map(|(weights, thread_count)| ModelOptions {
+            thread_count,
+            weights,
+            isa: Some(isa),
+            ..ModelOptions::default()
+        })
+    })
+    .collect()
+}
+
+fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, prefix: &str) {
+    let batch = expected.batch();
+    for options in options() {
+        let model = Model::load(path, &options).unwrap();
+        let backbone = model.backbone();
+        let what = |name: &str| format!("{}: {name} ({options:?})", path.display());
+        let values = tensor(tensors, &format!("{prefix}prompt"));
+        let prompt = SoftPrompt::new(expected.prompt_rows, backbone.width(), values).unwrap();
+        let result = backbone.loss(&prompt, &batch, true, 0, &Cancel::new()).unwrap();
+        assert_close(&what("loss"), &[result.loss], &tensor(tensors, &format!("{prefix}loss")), 1e-5);
+        let gradient = tensor(tensors, &format!("{prefix}prompt_grad"));
+        assert_close(&what("prompt gradient"), &result.gradient, &gradient, 1e-4);
+        let only_loss = backbone.loss(&prompt, &batch, false, 0, &Cancel::new()).unwrap();
+        assert_eq!(only_loss.loss, result.loss);
+        assert!(only_loss.gradient.is_empty());
+
+        let trie = LabelTrie::new(&expected.labels);
+        let texts: Vec<&[u32]> = batch.iter().map(|e| &e.text[..]).collect();
+        for (prompt, prefix) in
+            [(prompt, prefix.to_owned()), (SoftPrompt::empty(backbone.width()), format!("{prefix}noprompt."))]
+        {
+            let state = backbone.prompt_state(&prompt).unwrap();
+            let scores =
+                backbone.score(&vec![&*state; texts.len()], &texts, &vec![&trie; texts.len()], &Cancel::new()).unwrap();
+            for (i, scores) in scores.iter().enumerate() {
+                let name = format!("{prefix}label_scores.{i}");
+                assert_close(&what(&name), scores, &tensor(tensors, &name), 2e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn folders_equal_transformers() {
+    for name in ["tiny-llama-tied", "tiny-llama-untied", "tiny-llama-linear"] {
+        let folder = fixtures().join(name);
+        let (expected, bytes) = Expected::read(&folder);
+        check_model(&folder, &expected, &SafeTensors::deserialize(&bytes).unwrap(), "");
+    }
+}
+
+#[test]
+fn gguf_files_of_every_format_equal_transformers() {
+    let folder = fixtures().join("gguf");
+    let (expected, bytes) = Expected::read(&folder);
+    assert!(expected.files.len() >= 8);
+    for name in expected.files.keys() {
+        let path = folder.join(format!("{name}.gguf"));
+        check_model(&path, &expected, &SafeTensors::deserialize(&bytes).unwrap(), &format!("{name}."));
+    }
+}
+
+fn loss(model: &Model, prompt: &SoftPrompt, batch: &[Sequence]) -> f32 {
+    model.backbone().loss(prompt, batch, false, 0, &Cancel::new()).unwrap().loss
+}
+
+/// Central differences along random directions, through the whole network in both weight modes; the models have grouped
+/// queries, so several query heads share the keys whose gradient is checked.
+#[test]
+fn gradient_equals_finite_differences() {
+    for name in ["tiny-llama-tied", "tiny-llama-untied"] {
+        let folder = fixtures().join(name);
+        let (expected, bytes) = Expected::read(&folder);
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let batch = expected.batch();
+        for weights in [WeightMode::Stored, WeightMode::Expanded] {
+            let model = Model::load(&folder, &ModelOptions { weights, ..ModelOptions::default() }).unwrap();
+            let prompt =
+                SoftPrompt::new(expected.prompt_rows, model.backbone().width(), tensor(&tensors, "prompt")).unwrap();
+            let gradient = model.backbone().loss(&prompt, &batch, true, 0, &Cancel::new()).unwrap().gradient;
+            let mut random = supmer::runtime::Random::new(3, "directions");
+            let size: f32 = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
+            for _ in 0..8 {
+                let direction: Vec<f32> = gradient.iter().map(|_| (random.unit() * 2.0 - 1.0) as f32).collect();
+                let step = 2e-3;
+                let moved = |sign: f32| {
+                    let mut moved = prompt.clone();
+                    moved.values_mut().iter_mut().zip(&direction).for_each(|(p, d)| *p += sign * step * d);
+                    loss(&model, &moved, &batch)
+                };
+                let slope = (moved(1.0) - moved(-1.0)) / (2.0 * step);
+                let expected: f32 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+                let length: f32 = direction.iter().map(|d| d * d).sum::<f32>().sqrt();
+                assert!((slope - expected).abs() < 5e-3 * size * length, "{name}: slope {slope}, gradient {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn micro_batches_and_thread_counts_change_nothing_that_matters() {
+    let folder = fixtures().join("tiny-llama-tied");
+    let (expected, bytes) = Expected::read(&folder);
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let batch = expected.batch();
+    let load = |thread_count| Model::load(&folder, &ModelOptions { thread_count, ..ModelOptions::default() }).unwrap();
+    let run = |model: &Arc<Model>, limit| {
+        let prompt =
+            SoftPrompt::new(expected.prompt_rows, model.backbone().width(), tensor(&tensors, "prompt")).unwrap();
+        model.backbone().loss(&prompt, &batch, true, limit, &Cancel::new())
+    };
+    let one = run(&load(1), 0).unwrap();
+    for count in [2, 3, 8] {
+        let other = run(&load(count), 0).unwrap();
+        assert_eq!(one.loss.to_bits(), other.loss.to_bits());
+        let bits = |g: &[f32]| g.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&one.gradient), bits(&other.gradient), "gradient with {count} threads");
+    }
+    let model = load(2);
+    let limited = run(&model, 120_000).unwrap();
+    assert_close("limited gradient", &limited.gradient, &one.gradient, 1e-5);
+    let error = run(&model, 1_000).unwrap_err();
+    assert_eq!(error.status(), supmer::Status::MemoryLimit);
+}
+
+#[test]
+fn a_requested_cancel_stops_the_pass() {
+    let model = Model::load(fixtures().join("tiny-llama-tied"), &ModelOptions::default()).unwrap();
+    let cancel = Cancel::new();
+    cancel.request();
+    let batch = [Sequence { text: vec![1, 2], answer: vec![3] }];
+    let prompt = SoftPrompt::empty(model.backbone().width());
+    let error = model.backbone().loss(&prompt, &batch, true, 0, &cancel).unwrap_err();
+    assert_eq!(error.status(), supmer::Status::Cancelled);
+}
