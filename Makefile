@@ -1,0 +1,67 @@
+# The commands of a developer. `make demo` and `make test` are the two of the README.
+
+NAME := SmolLM2-135M-Instruct.Q4_1.gguf
+CACHE := $(or $(SUPMER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/supmer)
+# The model of the demo and of the tests; SUPMER_MODEL names one of your own.
+MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+
+.PHONY: help demo test check check-targets bench bench-peers build models print-model header clean
+
+help:
+	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
+	@echo 'make test           all tests, those on the real model included'
+	@echo 'make check          formatting, lints and documentation, warnings are errors'
+	@echo 'make check-targets  type-check for aarch64 Linux, Android, macOS and iOS'
+	@echo 'make bench          benchmarks of this library'
+	@echo 'make bench-peers    this library and PyTorch in one alternating run'
+	@echo 'make models         fetch the demo model into $(CACHE)'
+	@echo 'make print-model    print where the demo model lies'
+	@echo 'make header         write include/supmer.h anew'
+	@echo 'make clean          remove what was built; the fetched model stays'
+
+demo: build models
+	@scripts/demo.sh "$(RELEASE)/supmer" "$(MODEL)"
+
+test: models
+	@scripts/need.sh cargo cc
+	SUPMER_MODEL="$(MODEL)" cargo test --features cli,real-model-tests
+
+check:
+	@scripts/need.sh cargo
+	cargo fmt --check
+	cargo clippy --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+
+check-targets:
+	@scripts/need.sh cargo
+	@scripts/check_targets.sh
+
+bench: models
+	@scripts/need.sh cargo
+	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests
+
+bench-peers: models
+	@scripts/need.sh cargo cc python3 pip
+	cargo build --release --example bench_worker
+	SUPMER_CACHE="$(CACHE)" benches/peers/setup.sh "$(MODEL)"
+	SUPMER_CACHE="$(CACHE)" "$(CACHE)/peers-venv/bin/python" benches/peers/run.py \
+		--gguf "$(MODEL)" --supmer "$(RELEASE)/examples/bench_worker"
+
+build:
+	@scripts/need.sh cargo cc
+	cargo build --release --features cli --bin supmer
+
+models:
+	@[ -f "$(MODEL)" ] || { scripts/need.sh python3 pip && python3 scripts/fetch_model.py "$(MODEL)"; }
+
+print-model:
+	@echo "$(MODEL)"
+
+header:
+	@scripts/need.sh cargo
+	SUPMER_UPDATE_HEADER=1 cargo test --test c_abi header
+
+clean:
+	@scripts/need.sh cargo
+	cargo clean
