@@ -148,7 +148,8 @@ def supmer_probabilities(args, task, folder):
     with open(rows, "w", encoding="utf-8") as f:
         for text in TEXTS:
             f.write(json.dumps({"text": text}) + "\n")
-    command = [args.supmer, "predict", "--model", args.model, "--adapter", args.adapter, rows]
+    command = [args.supmer, "predict", "--json", "--quiet", "--model", args.model]
+    command += ["--adapter", args.adapter, "--input", rows]
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode()
     result = []
     for line in out.splitlines():
