@@ -4,7 +4,7 @@
 #![allow(missing_docs)] // criterion's macros make a public function
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use supmer::backbone::{LabelTrie, PromptState, Sequence};
+use supmer::backbone::{LabelTrie, PromptState, Sequence, Wanted};
 use supmer::runtime::Random;
 use supmer::{Cancel, Model, ModelOptions, SoftPrompt, WeightMode};
 
@@ -26,7 +26,7 @@ fn engine(c: &mut Criterion) {
         for length in [25, 100] {
             let batch: Vec<Sequence> = (0..8).map(|_| sequence(&mut random, backbone.vocabulary(), length)).collect();
             group.bench_function(format!("adaptation step, 8 texts of {length} tokens"), |b| {
-                b.iter(|| backbone.loss(&prompt, &batch, true, 0, &Cancel::new()).unwrap());
+                b.iter(|| backbone.loss(&prompt, &batch, Wanted::Gradient, 0, &Cancel::new()).unwrap());
             });
         }
         group.bench_function("prompt state", |b| b.iter(|| backbone.prompt_state(&prompt).unwrap()));
@@ -45,7 +45,7 @@ fn engine(c: &mut Criterion) {
 }
 
 fn sequence(random: &mut Random, vocabulary: usize, length: usize) -> Sequence {
-    Sequence { text: (0..length).map(|_| random.below(vocabulary) as u32).collect(), answer: vec![1] }
+    Sequence::new((0..length).map(|_| random.below(vocabulary) as u32).collect(), vec![1])
 }
 
 criterion_group!(benches, engine);

@@ -13,6 +13,7 @@ use safetensors::SafeTensors;
 use serde_json::json;
 use supmer::adapt::{AdamW, linear_decay, tokenize};
 use supmer::adapter::Lineage;
+use supmer::backbone::Wanted;
 use supmer::predict::PreparedTask;
 use supmer::runtime::peak_bytes;
 use supmer::{Adapter, Cancel, Model, ModelOptions, PredictOptions, SoftPrompt, Task, WeightMode, predict};
@@ -45,7 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mut prompt, mut optimizer) = (prompt.clone(), AdamW::new(prompt.values().len(), 0.0));
         let model = &model;
         Box::new(move |i| {
-            let result = model.backbone().loss(&prompt, &examples.batch(&order[i]), true, 0, &Cancel::new())?;
+            let result =
+                model.backbone().loss(&prompt, &examples.batch(&order[i]), Wanted::Gradient, 0, &Cancel::new())?;
             optimizer.step(prompt.values_mut(), &result.gradient, linear_decay(rate, i, steps));
             Ok(json!({ "loss": result.loss }))
         })

@@ -10,7 +10,7 @@ use std::fs;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize_to_file};
 use serde::Deserialize;
-use supmer::backbone::Sequence;
+use supmer::backbone::{Sequence, Wanted};
 use supmer::{Cancel, Model, ModelOptions, SoftPrompt};
 
 #[derive(Deserialize)]
@@ -37,9 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompt = SoftPrompt::new(tensor.shape()[0], tensor.shape()[1], values)?;
     let batch: Batch = serde_json::from_slice(&fs::read(option("--batch")?)?)?;
     let batch: Vec<Sequence> =
-        batch.examples.into_iter().map(|ids| Sequence { text: ids.text_ids, answer: ids.answer_ids }).collect();
+        batch.examples.into_iter().map(|ids| Sequence::new(ids.text_ids, ids.answer_ids)).collect();
 
-    let result = model.backbone().loss(&prompt, &batch, true, 0, &Cancel::new())?;
+    let result = model.backbone().loss(&prompt, &batch, Wanted::Gradient, 0, &Cancel::new())?;
     println!("{}", result.loss);
     let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let (loss, gradient) = (bytes(&[result.loss]), bytes(&result.gradient));

@@ -40,6 +40,7 @@ pub mod backbone;
 #[cfg(feature = "capi")]
 pub mod capi;
 pub mod error;
+pub mod gradient_regularizer;
 pub mod kernels;
 pub mod limits;
 pub mod model;
@@ -52,6 +53,7 @@ pub mod text;
 pub use adapt::{AdaptOptions, Adaptation, Report, adapt};
 pub use adapter::Adapter;
 pub use error::{Error, Result, Status};
+pub use gradient_regularizer::GradientRegularizer;
 pub use model::{Model, ModelOptions, WeightMode};
 pub use predict::{PredictOptions, Prediction, predict};
 pub use runtime::{Cancel, Progress};

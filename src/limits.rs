@@ -29,6 +29,8 @@ pub const MAX_JSON_BYTES: usize = 16 << 20;
 pub const MAX_TOKENIZER_BYTES: usize = 256 << 20;
 /// Most rows of a soft prompt.
 pub const MAX_PROMPT_ROWS: usize = 1_024;
+/// Most low-rank layers of a gradient regularizer.
+pub const MAX_REGULARIZER_LAYERS: usize = 16;
 /// Most worker threads.
 pub const MAX_THREADS: usize = 256;
 /// Most optimizer steps of one adaptation.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use safetensors::SafeTensors;
 use serde::Deserialize;
-use supmer::backbone::{LabelTrie, Sequence};
+use supmer::backbone::{LabelTrie, Mixture, Sequence, Wanted};
 use supmer::kernels::Isa;
 use supmer::{Cancel, Model, ModelOptions, SoftPrompt, WeightMode};
 
@@ -32,7 +32,7 @@ impl Expected {
     }
 
     fn batch(&self) -> Vec<Sequence> {
-        self.examples.iter().map(|e| Sequence { text: e.text_ids.clone(), answer: e.answer_ids.clone() }).collect()
+        self.examples.iter().map(|e| Sequence::new(e.text_ids.clone(), e.answer_ids.clone())).collect()
     }
 }
 
@@ -76,11 +76,11 @@ fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, pref
         let what = |name: &str| format!("{}: {name} ({options:?})", path.display());
         let values = tensor(tensors, &format!("{prefix}prompt"));
         let prompt = SoftPrompt::new(expected.prompt_rows, backbone.width(), values).unwrap();
-        let result = backbone.loss(&prompt, &batch, true, 0, &Cancel::new()).unwrap();
+        let result = backbone.loss(&prompt, &batch, Wanted::Gradient, 0, &Cancel::new()).unwrap();
         assert_close(&what("loss"), &[result.loss], &tensor(tensors, &format!("{prefix}loss")), 1e-5);
         let gradient = tensor(tensors, &format!("{prefix}prompt_grad"));
         assert_close(&what("prompt gradient"), &result.gradient, &gradient, 1e-4);
-        let only_loss = backbone.loss(&prompt, &batch, false, 0, &Cancel::new()).unwrap();
+        let only_loss = backbone.loss(&prompt, &batch, Wanted::Loss, 0, &Cancel::new()).unwrap();
         assert_eq!(only_loss.loss, result.loss);
         assert!(only_loss.gradient.is_empty());
 
@@ -121,7 +121,7 @@ fn gguf_files_of_every_format_equal_transformers() {
 }
 
 fn loss(model: &Model, prompt: &SoftPrompt, batch: &[Sequence]) -> f32 {
-    model.backbone().loss(prompt, batch, false, 0, &Cancel::new()).unwrap().loss
+    model.backbone().loss(prompt, batch, Wanted::Loss, 0, &Cancel::new()).unwrap().loss
 }
 
 /// Central differences along random directions, through the whole network in both weight modes; the models have grouped
@@ -137,7 +137,8 @@ fn gradient_equals_finite_differences() {
             let model = Model::load(&folder, &ModelOptions { weights, ..ModelOptions::default() }).unwrap();
             let prompt =
                 SoftPrompt::new(expected.prompt_rows, model.backbone().width(), tensor(&tensors, "prompt")).unwrap();
-            let gradient = model.backbone().loss(&prompt, &batch, true, 0, &Cancel::new()).unwrap().gradient;
+            let gradient =
+                model.backbone().loss(&prompt, &batch, Wanted::Gradient, 0, &Cancel::new()).unwrap().gradient;
             let mut random = supmer::runtime::Random::new(3, "directions");
             let size: f32 = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
             for _ in 0..8 {
@@ -157,6 +158,87 @@ fn gradient_equals_finite_differences() {
     }
 }
 
+/// Prompt, batch and model of a fixture.
+fn fixture(name: &str) -> (Arc<Model>, SoftPrompt, Vec<Sequence>) {
+    let folder = fixtures().join(name);
+    let (expected, bytes) = Expected::read(&folder);
+    let model = Model::load(&folder, &ModelOptions::default()).unwrap();
+    let values = tensor(&SafeTensors::deserialize(&bytes).unwrap(), "prompt");
+    let prompt = SoftPrompt::new(expected.prompt_rows, model.backbone().width(), values).unwrap();
+    (model, prompt, expected.batch())
+}
+
+#[test]
+fn a_batch_mixed_with_itself_has_its_own_loss() {
+    let (model, prompt, batch) = fixture("tiny-llama-untied");
+    let (backbone, cancel) = (model.backbone(), Cancel::new());
+    let plain = backbone.loss(&prompt, &batch, Wanted::GradientAndPooled, 0, &cancel).unwrap();
+    let cheap = backbone.loss(&prompt, &batch, Wanted::Gradient, 0, &cancel).unwrap();
+    assert_close("gradient beside the pooled state", &plain.gradient, &cheap.gradient, 1e-5);
+    for (lambda, limit) in [(0.0, 0), (0.3, 0), (1.0, 260_000)] {
+        let mixture = Mixture { own: &batch, other: &batch, lambda };
+        let mixed = backbone.mixture_loss(&prompt, mixture, limit, &cancel).unwrap();
+        assert_close("loss", &[mixed.loss], &[plain.loss], 1e-5);
+        assert_close("gradient", &mixed.gradient, &plain.gradient, 1e-4);
+    }
+    let short = Mixture { own: &batch, other: &batch[1..], lambda: 0.5 };
+    let refused = backbone.mixture_loss(&prompt, short, 0, &cancel).unwrap_err();
+    assert_eq!(refused.status(), supmer::Status::InvalidArgument);
+}
+
+/// Central differences along random directions for two batches that differ, and the entropy of the mixed target: at the
+/// same hidden states KL(T || p) = lambda CE(y) + (1 - lambda) CE(y') - H(T).
+#[test]
+fn the_gradient_of_a_mixture_equals_finite_differences() {
+    let (model, prompt, batch) = fixture("tiny-llama-tied");
+    let (backbone, cancel) = (model.backbone(), Cancel::new());
+    let one_token = |at: usize, answer: u32| Sequence::new(batch[at].text.clone(), vec![answer]);
+    let (own, other) = ([one_token(0, 5), one_token(1, 6)], [one_token(1, 7), one_token(0, 6)]);
+    let of = |prompt: &SoftPrompt, lambda| {
+        backbone.mixture_loss(prompt, Mixture { own: &own, other: &other, lambda }, 0, &cancel).unwrap()
+    };
+    let (at, gradient) = (of(&prompt, 0.7).loss, of(&prompt, 0.7).gradient);
+    let swapped = Mixture { own: &other, other: &own, lambda: 0.3 };
+    assert_close("swapped", &[backbone.mixture_loss(&prompt, swapped, 0, &cancel).unwrap().loss], &[at], 1e-5);
+
+    let same_text = [one_token(0, 8), one_token(1, 9)];
+    let same = Mixture { own: &own, other: &same_text, lambda: 0.7 };
+    let cross = 0.7 * loss(&model, &prompt, &own) + 0.3 * loss(&model, &prompt, &same_text);
+    let entropy = -(0.7f32.ln() * 0.7 + 0.3f32.ln() * 0.3);
+    let mixed = backbone.mixture_loss(&prompt, same, 0, &cancel).unwrap().loss;
+    assert_close("KL", &[mixed], &[cross - entropy], 1e-5);
+
+    let mut random = supmer::runtime::Random::new(4, "directions");
+    let size: f32 = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
+    for _ in 0..8 {
+        let direction: Vec<f32> = gradient.iter().map(|_| (random.unit() * 2.0 - 1.0) as f32).collect();
+        let moved = |step: f32| {
+            let mut moved = prompt.clone();
+            moved.values_mut().iter_mut().zip(&direction).for_each(|(p, d)| *p += step * d);
+            of(&moved, 0.7).loss
+        };
+        let slope = (moved(2e-3) - moved(-2e-3)) / 4e-3;
+        let expected: f32 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
+        let length: f32 = direction.iter().map(|d| d * d).sum::<f32>().sqrt();
+        assert!((slope - expected).abs() < 5e-3 * size * length, "slope {slope}, gradient {expected}");
+    }
+}
+
+#[test]
+fn a_given_embedding_stands_for_a_token() {
+    let (model, prompt, batch) = fixture("tiny-llama-tied");
+    let backbone = model.backbone();
+    let mut given = batch.clone();
+    let mut row = vec![0.0; backbone.width()];
+    backbone.embed(given[1].text[0], &mut row);
+    given[1].text[0] = 0;
+    given[1].given.push((0, row.into()));
+    assert_eq!(loss(&model, &prompt, &given), loss(&model, &prompt, &batch));
+    given[1].given[0].0 = given[1].text.len();
+    let refused = backbone.loss(&prompt, &given, Wanted::Loss, 0, &Cancel::new()).unwrap_err();
+    assert_eq!(refused.status(), supmer::Status::InvalidArgument);
+}
+
 #[test]
 fn micro_batches_and_thread_counts_change_nothing_that_matters() {
     let folder = fixtures().join("tiny-llama-tied");
@@ -167,7 +249,7 @@ fn micro_batches_and_thread_counts_change_nothing_that_matters() {
     let run = |model: &Arc<Model>, limit| {
         let prompt =
             SoftPrompt::new(expected.prompt_rows, model.backbone().width(), tensor(&tensors, "prompt")).unwrap();
-        model.backbone().loss(&prompt, &batch, true, limit, &Cancel::new())
+        model.backbone().loss(&prompt, &batch, Wanted::Gradient, limit, &Cancel::new())
     };
     let one = run(&load(1), 0).unwrap();
     for count in [2, 3, 8] {
@@ -188,8 +270,8 @@ fn a_requested_cancel_stops_the_pass() {
     let model = Model::load(fixtures().join("tiny-llama-tied"), &ModelOptions::default()).unwrap();
     let cancel = Cancel::new();
     cancel.request();
-    let batch = [Sequence { text: vec![1, 2], answer: vec![3] }];
+    let batch = [Sequence::new(vec![1, 2], vec![3])];
     let prompt = SoftPrompt::empty(model.backbone().width());
-    let error = model.backbone().loss(&prompt, &batch, true, 0, &cancel).unwrap_err();
+    let error = model.backbone().loss(&prompt, &batch, Wanted::Gradient, 0, &cancel).unwrap_err();
     assert_eq!(error.status(), supmer::Status::Cancelled);
 }

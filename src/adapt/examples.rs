@@ -37,7 +37,7 @@ pub fn tokenize(
         let label = gold(task, row).map_err(in_row(part, position))?;
         let text = prepared.fill(row, tokenizer).map_err(in_row(part, position))?;
         examples.cut += usize::from(prepared.was_cut(&text, row, tokenizer)?);
-        examples.sequences.push(Sequence { text, answer: prepared.verbalizers()[label].clone() });
+        examples.sequences.push(Sequence::new(text, prepared.verbalizers()[label].clone()));
         examples.labels.push(label);
     }
     Ok(examples)

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::examples::TokenizedExamples;
-use crate::backbone::{Backbone, Fingerprint, LabelTrie, LossAndGradient, PromptState, Sequence};
+use crate::backbone::{Backbone, Fingerprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
 use crate::error::Result;
 use crate::runtime::{Cancel, Random};
 use crate::soft_prompt::SoftPrompt;
@@ -81,7 +81,7 @@ impl Toy {
             for class in (0..counts.len()).filter(|&class| turn < counts[class]) {
                 let mut text = vec![FIRST_WORD + class as u32];
                 text.extend((0..random.below(4)).map(|_| random.below(FIRST_WORD as usize) as u32));
-                examples.sequences.push(Sequence { text, answer: vec![class as u32] });
+                examples.sequences.push(Sequence::new(text, vec![class as u32]));
                 examples.labels.push(class);
             }
         }
@@ -157,13 +157,13 @@ impl Backbone for Toy {
         &self,
         prompt: &SoftPrompt,
         batch: &[Sequence],
-        with_gradient: bool,
+        wanted: Wanted,
         _memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
         cancel.check()?;
         let mut loss = 0.0;
-        let mut gradient = vec![0.0; if with_gradient { prompt.values().len() } else { 0 }];
+        let mut gradient = vec![0.0; if wanted == Wanted::Loss { 0 } else { prompt.values().len() }];
         for sequence in batch {
             let features = self.features(&sequence.text);
             let log_probabilities = self.log_probabilities(prompt, &features);
@@ -177,7 +177,12 @@ impl Backbone for Toy {
         if self.losses_made.fetch_add(1, Ordering::Relaxed) >= self.poisoned_from {
             loss = f32::NAN;
         }
-        Ok(LossAndGradient { loss, gradient })
+        let pooled = vec![0.25; if wanted == Wanted::GradientAndPooled { WIDTH } else { 0 }];
+        Ok(LossAndGradient { loss, gradient, pooled })
+    }
+
+    fn mixture_loss(&self, _: &SoftPrompt, _: Mixture<'_>, _: usize, _: &Cancel) -> Result<LossAndGradient> {
+        unimplemented!("nothing that uses the toy mixes")
     }
 
     fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {

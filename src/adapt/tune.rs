@@ -9,7 +9,7 @@ use super::keep_best::{KeepBest, Quality};
 use super::optimizer::{AdamW, clip, linear_decay};
 use super::options::AdaptOptions;
 use super::report::{DevRecord, StepRecord, Stopped};
-use crate::backbone::{Backbone, LabelTrie};
+use crate::backbone::{Backbone, LabelTrie, Wanted};
 use crate::error::{Error, Result, Status};
 use crate::runtime::{Cancel, Progress, Stage};
 use crate::soft_prompt::SoftPrompt;
@@ -51,7 +51,7 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
     let mut stopped = Stopped::Steps;
     for step in 0..options.steps {
         let batch = run.train.batch(&batches.next_batch());
-        let made = run.backbone.loss(&prompt, &batch, true, options.memory_limit, &control.cancel);
+        let made = run.backbone.loss(&prompt, &batch, Wanted::Gradient, options.memory_limit, &control.cancel);
         let made = made.map_err(|error| diverged_if_not_finite(error, step, options))?;
         let (loss, mut gradient) = (made.loss, made.gradient);
         let gradient_norm = clip(&mut gradient, options.clip_norm);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::backbone::{LabelTrie, LossAndGradient, PromptState, Sequence};
+use crate::backbone::{LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
 use crate::runtime::Cancel;
 use crate::task::Label;
 use crate::text::{GgufVocabulary, Tokenizer};
@@ -34,7 +34,11 @@ impl Backbone for Named {
 
     fn embed(&self, _: u32, _: &mut [f32]) {}
 
-    fn loss(&self, _: &SoftPrompt, _: &[Sequence], _: bool, _: usize, _: &Cancel) -> Result<LossAndGradient> {
+    fn loss(&self, _: &SoftPrompt, _: &[Sequence], _: Wanted, _: usize, _: &Cancel) -> Result<LossAndGradient> {
+        fail(Status::Internal, "only a name")
+    }
+
+    fn mixture_loss(&self, _: &SoftPrompt, _: Mixture<'_>, _: usize, _: &Cancel) -> Result<LossAndGradient> {
         fail(Status::Internal, "only a name")
     }
 

@@ -17,8 +17,9 @@ pub mod weights;
 
 use std::any::Any;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Result, Status, fail};
 use crate::model::ModelOptions;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
@@ -28,12 +29,33 @@ pub use fingerprint::{Fingerprint, Match};
 pub use label_trie::LabelTrie;
 
 /// One tokenized example: the filled template, then the answer (the gold label's verbalizer).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sequence {
     /// Token ids of the filled template, a BOS included where the model has one. At least one.
     pub text: Vec<u32>,
     /// Token ids of the verbalizer. At least one.
     pub answer: Vec<u32>,
+    /// Positions of `text` whose input embedding is given, (d) each, instead of looked up: the cluster centres of the
+    /// single-sentence format (spec section 3). Their token ids are not read.
+    pub given: Vec<(usize, Arc<[f32]>)>,
+}
+
+impl Sequence {
+    /// A text and its answer, all embeddings looked up.
+    pub fn new(text: Vec<u32>, answer: Vec<u32>) -> Self {
+        Self { text, answer, given: Vec::new() }
+    }
+}
+
+/// What to compute of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The loss alone.
+    Loss,
+    /// The loss and its gradient.
+    Gradient,
+    /// Both, and the pooled hidden state that the gate of a gradient regularizer reads.
+    GradientAndPooled,
 }
 
 /// The loss of a batch and its gradient to the prompt.
@@ -41,8 +63,40 @@ pub struct Sequence {
 pub struct LossAndGradient {
     /// Cross entropy over the whole vocabulary in nats, summed over answer tokens, mean over examples (spec section 1).
     pub loss: f32,
-    /// d loss / d theta, (P, d) row by row.
+    /// d loss / d theta, (P, d) row by row; empty when it was not wanted.
     pub gradient: Vec<f32>,
+    /// e, (d): after the final norm (of a decoder-only network; of the encoder else) the mean over an example's P prompt
+    /// rows and L text rows, then over examples; empty when it was not wanted.
+    pub pooled: Vec<f32>,
+}
+
+impl LossAndGradient {
+    /// Nothing added up yet: a gradient and a pooled state of so many values.
+    fn zero(gradient: usize, pooled: usize) -> Self {
+        Self { loss: 0.0, gradient: vec![0.0; gradient], pooled: vec![0.0; pooled] }
+    }
+
+    /// Itself, unless a value is NaN or infinite: `NotFinite`.
+    fn finite(self) -> Result<Self> {
+        if self.loss.is_finite() && self.gradient.iter().chain(&self.pooled).all(|v| v.is_finite()) {
+            return Ok(self);
+        }
+        fail(
+            Status::NotFinite,
+            "the loss or its gradient is not finite: lower the learning rate, or the prompt's values have grown too large",
+        )
+    }
+}
+
+/// Two batches, paired by position, to be mixed.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixture<'a> {
+    /// The task's own examples.
+    pub own: &'a [Sequence],
+    /// As many examples of the other task, each with as many answer tokens as its partner.
+    pub other: &'a [Sequence],
+    /// Weight of `own`, 0 to 1; `other` has the rest.
+    pub lambda: f32,
 }
 
 /// A prompt's computed state (keys and values of every layer), reusable for any text.
@@ -68,7 +122,7 @@ pub trait Backbone: Send + Sync {
     /// The input embedding of `id`, written to `row` (d values). `id` must be below the vocabulary.
     fn embed(&self, id: u32, row: &mut [f32]);
 
-    /// Loss of `batch` under `prompt` and, when `with_gradient`, d loss / d prompt (else an empty gradient).
+    /// Loss of `batch` under `prompt` and what else is wanted.
     ///
     /// The batch is cut into micro-batches so that activations stay below `memory_limit` bytes (0 = no limit); the cut
     /// depends on the limit and the lengths only. Errors: `MemoryLimit` when one example alone does not fit,
@@ -77,7 +131,21 @@ pub trait Backbone: Send + Sync {
         &self,
         prompt: &SoftPrompt,
         batch: &[Sequence],
-        with_gradient: bool,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient>;
+
+    /// Loss of the mixture of two batches under `prompt`, and its gradient (spec section 4): hidden states are mixed by
+    /// lambda, and the loss is KL(T || softmax(logits)) to the mixed label distribution T, entropy of T included, summed
+    /// over answer tokens, mean over pairs. A T5 mixes what its encoder gives, as published; a decoder-only network what
+    /// its final norm gives at the rows that predict the answers (our extension: the paper has only T5).
+    ///
+    /// Errors: `InvalidArgument` for batches that do not pair or a lambda outside 0..1, and those of [`Backbone::loss`].
+    fn mixture_loss(
+        &self,
+        prompt: &SoftPrompt,
+        mixture: Mixture<'_>,
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient>;
@@ -97,6 +165,23 @@ pub trait Backbone: Send + Sync {
 
     /// Lets go of the working memory that calls keep for the next call.
     fn release_memory(&self) {}
+}
+
+/// `InvalidArgument` unless the batches pair, answer token by answer token, and lambda lies in 0..1.
+fn check_pairs(mixture: &Mixture<'_>) -> Result<()> {
+    let Mixture { own, other, lambda } = mixture;
+    let pairs = own.len() == other.len() && own.iter().zip(*other).all(|(a, b)| a.answer.len() == b.answer.len());
+    if pairs && (0.0..=1.0).contains(lambda) {
+        return Ok(());
+    }
+    fail(
+        Status::InvalidArgument,
+        format!(
+            "a mixture takes two batches of as many examples, answers of as many tokens, and a lambda of 0 to 1;              batches of {} and {} and a lambda of {lambda} came",
+            own.len(),
+            other.len()
+        ),
+    )
 }
 
 /// Loads a GGUF file or a Hugging Face folder as the backbone its configuration names.

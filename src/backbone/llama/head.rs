@@ -10,12 +10,12 @@ use crate::kernels::{cross_entropy, rms_norm};
 /// Buffers of the head.
 #[derive(Default)]
 pub(super) struct HeadBuffers {
-    normed: Vec<f32>,
-    logits: Vec<f32>,
+    pub normed: Vec<f32>,
+    pub logits: Vec<f32>,
 }
 
 impl Llama {
-    fn head(&self) -> &FrozenMatrix {
+    pub(super) fn head(&self) -> &FrozenMatrix {
         self.source.head.as_ref().unwrap_or(&self.source.embedding)
     }
 

@@ -238,7 +238,8 @@ pub(super) fn gather(from: &[f32], d: usize, rows: &[usize], to: &mut Vec<f32>) 
     rows.iter().for_each(|&row| to.extend_from_slice(&from[row * d..(row + 1) * d]));
 }
 
-fn scatter_add(from: &[f32], d: usize, rows: &[usize], to: &mut [f32]) {
+/// Adds rows of width `d` of `from` to those rows of `to`.
+pub(super) fn scatter_add(from: &[f32], d: usize, rows: &[usize], to: &mut [f32]) {
     for (from, &row) in from.chunks_exact(d).zip(rows) {
         add(&mut to[row * d..(row + 1) * d], from);
     }

@@ -1,67 +1,67 @@
 //! The loss of a batch and its gradient to the soft prompt, micro-batch by micro-batch.
 
 use super::Llama;
-use super::head::HeadBuffers;
-use super::layer::{self, Activations, Buffers, Pass, resize};
+use super::layer::{Activations, Buffers};
+use super::network::TrainingMemory;
 use super::packed::Packed;
-use crate::backbone::{LossAndGradient, Sequence};
+use crate::backbone::{LossAndGradient, Sequence, Wanted};
 use crate::error::{Result, Status, fail};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
-
-/// Memory of the training pass, kept from step to step.
-#[derive(Default)]
-pub(super) struct TrainingMemory {
-    layers: Vec<Activations>,
-    buffers: Buffers,
-    head: HeadBuffers,
-    hidden: Vec<f32>,
-    dhidden: Vec<f32>,
-}
 
 impl Llama {
     pub(super) fn batch_loss(
         &self,
         prompt: &SoftPrompt,
         batch: &[Sequence],
-        with_gradient: bool,
+        wanted: Wanted,
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
-        self.check_prompt(prompt)?;
-        for example in batch {
-            self.check_tokens(prompt.rows(), example.text.len() + example.answer.len(), &example.text)?;
-            self.check_tokens(prompt.rows(), example.answer.len(), &example.answer)?;
-        }
-        let mut memory = self.training_memory.lock().take().unwrap_or_default();
-        let mut total =
-            LossAndGradient { loss: 0.0, gradient: vec![0.0; if with_gradient { prompt.values().len() } else { 0 }] };
+        self.check_batch(prompt, batch)?;
+        let mut memory = self.take_training_memory();
+        let gradient = if wanted == Wanted::Loss { 0 } else { prompt.values().len() };
+        let pooled = if wanted == Wanted::GradientAndPooled { prompt.width() } else { 0 };
+        let mut total = LossAndGradient::zero(gradient, pooled);
         let mut start = 0;
         while start < batch.len() {
             cancel.check()?;
-            let count = self.micro_batch(prompt.rows(), &batch[start..], with_gradient, memory_limit)?;
+            let count = self.micro_batch(prompt.rows(), &batch[start..], 1, wanted != Wanted::Loss, memory_limit)?;
             let part = &batch[start..start + count];
             let weight = 1.0 / batch.len() as f32;
             self.compute
                 .threads
-                .enter(|| self.add_loss(prompt, part, weight, with_gradient, cancel, &mut memory, &mut total))?;
+                .enter(|| self.add_loss(prompt, part, weight, wanted, cancel, &mut memory, &mut total))?;
             start += count;
         }
-        *self.training_memory.lock() = Some(memory);
-        if !total.loss.is_finite() || total.gradient.iter().any(|g| !g.is_finite()) {
-            return fail(
-                Status::NotFinite,
-                "the loss or its gradient is not finite: lower the learning rate, or the prompt's values have grown too large",
-            );
-        }
-        Ok(total)
+        self.keep_training_memory(memory);
+        total.finite()
     }
 
-    /// How many of the next examples fit `memory_limit` together (0 = all).
-    fn micro_batch(
+    pub(super) fn check_batch(&self, prompt: &SoftPrompt, batch: &[Sequence]) -> Result<()> {
+        self.check_prompt(prompt)?;
+        for example in batch {
+            self.check_tokens(prompt.rows(), example.text.len() + example.answer.len(), &example.text)?;
+            self.check_tokens(prompt.rows(), example.answer.len(), &example.answer)?;
+            self.check_given(example)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn take_training_memory(&self) -> TrainingMemory {
+        self.training_memory.lock().take().unwrap_or_default()
+    }
+
+    pub(super) fn keep_training_memory(&self, memory: TrainingMemory) {
+        *self.training_memory.lock() = Some(memory);
+    }
+
+    /// How many of the next examples, in whole groups of `group`, fit `memory_limit` together (0 = all).
+    pub(super) fn micro_batch(
         &self,
         prompt: usize,
         batch: &[Sequence],
+        group: usize,
         with_gradient: bool,
         memory_limit: usize,
     ) -> Result<usize> {
@@ -73,18 +73,20 @@ impl Llama {
         let row = 4 * (layers * Activations::values_per_row(config) + Buffers::values_per_row(config));
         let answer = 4 * (config.vocabulary + 2 * config.width);
         let mut bytes = prompt * row;
-        for (i, example) in batch.iter().enumerate() {
-            bytes += (example.text.len() + example.answer.len() - 1) * row + example.answer.len() * answer;
+        for (i, examples) in batch.chunks(group).enumerate() {
+            for example in examples {
+                bytes += (example.text.len() + example.answer.len() - 1) * row + example.answer.len() * answer;
+            }
             if bytes > memory_limit {
                 if i == 0 {
+                    let longest = examples.iter().map(|example| example.text.len()).max().unwrap_or(0);
                     let message = format!(
-                        "one example of {} tokens with a prompt of {prompt} rows needs {bytes} bytes of activations, \
-                         the memory limit is {memory_limit}: raise it, or lower max_tokens",
-                        example.text.len()
+                        "one example of {longest} tokens with a prompt of {prompt} rows needs {bytes} bytes of \
+                         activations, the memory limit is {memory_limit}: raise it, or lower max_tokens"
                     );
                     return fail(Status::MemoryLimit, message);
                 }
-                return Ok(i);
+                return Ok(i * group);
             }
         }
         Ok(batch.len())
@@ -94,51 +96,27 @@ impl Llama {
     fn add_loss(
         &self,
         prompt: &SoftPrompt,
-        batch: &[Sequence],
+        examples: &[Sequence],
         weight: f32,
-        with_gradient: bool,
+        wanted: Wanted,
         cancel: &Cancel,
         memory: &mut TrainingMemory,
         total: &mut LossAndGradient,
     ) -> Result<()> {
-        let packed = Packed::for_loss(prompt.rows(), batch);
-        let answer_rows = packed.answer_rows();
-        let answer_positions: Vec<usize> = answer_rows.iter().map(|&row| packed.positions[row]).collect();
-        let pass = Pass {
-            compute: &self.compute,
-            config: &self.source.config,
-            rope: &self.rope,
-            rotations: &self.rope.rotations(&packed.positions),
-            answer_rotations: &self.rope.rotations(&answer_positions),
-            spans: &packed.spans,
-            rows: packed.rows(),
-            answer_rows: &answer_rows,
-            prompt: packed.prompt,
-        };
-        let d = self.source.config.width;
-        let TrainingMemory { layers, buffers, head, hidden, dhidden } = memory;
-        let depth = self.source.layers.len();
-        layers.resize_with(if with_gradient { depth } else { 1 }, Activations::default);
-        let x = resize(&mut layers[0].x, pass.rows * d);
-        x[..prompt.values().len()].copy_from_slice(prompt.values());
-        self.embed_all(&packed.tokens, &mut x[prompt.values().len()..]);
-        for (l, weights) in self.source.layers.iter().enumerate() {
-            cancel.check()?;
-            let last = l + 1 == depth;
-            layer::forward(&pass, weights, None, last, &mut layers[if with_gradient { l } else { 0 }], buffers, hidden);
-            if !last {
-                std::mem::swap(&mut layers[if with_gradient { l + 1 } else { 0 }].x, hidden);
-            }
+        let with_gradient = wanted != Wanted::Loss;
+        let packed = Packed::for_loss(prompt.rows(), examples);
+        let batch = self.prepare(packed, wanted == Wanted::GradientAndPooled);
+        self.forward(&batch, prompt, with_gradient, cancel, memory)?;
+        if wanted == Wanted::GradientAndPooled {
+            self.add_pooled(&batch, weight, memory, &mut total.pooled);
         }
-        let targets: Vec<u32> = batch.iter().flat_map(|e| e.answer.iter().copied()).collect();
-        let losses = self.head_loss(hidden, &targets, weight, with_gradient.then_some(&mut *dhidden), head);
+        let targets: Vec<u32> = examples.iter().flat_map(|e| e.answer.iter().copied()).collect();
+        let TrainingMemory { head, hidden, dhidden, .. } = memory;
+        let losses = self.head_loss(hidden, &targets, weight, with_gradient.then_some(dhidden), head);
         total.loss += losses.iter().map(|&l| f64::from(l)).sum::<f64>() as f32 * weight;
         if with_gradient {
-            for (l, weights) in self.source.layers.iter().enumerate().rev() {
-                cancel.check()?;
-                layer::backward(&pass, weights, (l == 0, l + 1 == depth), &layers[l], buffers, dhidden);
-            }
-            total.gradient.iter_mut().zip(&dhidden[..]).for_each(|(sum, g)| *sum += g);
+            self.backward(&batch, cancel, memory)?;
+            total.gradient.iter_mut().zip(&memory.dhidden).for_each(|(sum, g)| *sum += g);
         }
         Ok(())
     }

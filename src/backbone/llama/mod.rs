@@ -7,13 +7,15 @@
 mod head;
 mod layer;
 mod loss;
+mod mixture;
+mod network;
 mod packed;
 mod score;
 
 use parking_lot::Mutex;
 
 use super::source::Source;
-use super::{Backbone, Fingerprint, LabelTrie, LossAndGradient, PromptState, Sequence};
+use super::{Backbone, Fingerprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
 use crate::error::{Result, Status, fail};
 use crate::kernels::rope::Rope;
 use crate::kernels::{Compute, Isa};
@@ -27,7 +29,7 @@ pub(super) struct Llama {
     source: Source,
     compute: Compute,
     rope: Rope,
-    training_memory: Mutex<Option<loss::TrainingMemory>>,
+    training_memory: Mutex<Option<network::TrainingMemory>>,
     scoring_memory: Mutex<Vec<score::ScoringMemory>>,
 }
 
@@ -113,11 +115,21 @@ impl Backbone for Llama {
         &self,
         prompt: &SoftPrompt,
         batch: &[Sequence],
-        with_gradient: bool,
+        wanted: Wanted,
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
-        self.batch_loss(prompt, batch, with_gradient, memory_limit, cancel)
+        self.batch_loss(prompt, batch, wanted, memory_limit, cancel)
+    }
+
+    fn mixture_loss(
+        &self,
+        prompt: &SoftPrompt,
+        mixture: Mixture<'_>,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
+        self.mixed_loss(prompt, mixture, memory_limit, cancel)
     }
 
     fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {

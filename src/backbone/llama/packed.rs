@@ -1,5 +1,7 @@
 //! A batch without padding: prompt rows once, then every example's own rows, one after the other.
 
+use std::sync::Arc;
+
 use crate::backbone::{LabelTrie, Sequence};
 
 /// Rows of one example (or of the prompt) in a packed batch.
@@ -24,6 +26,8 @@ pub(super) struct Packed {
     pub prompt: usize,
     /// Token of every row after the prompt's.
     pub tokens: Vec<u32>,
+    /// Rows (counted without the prompt's) whose embedding is given, and the embedding.
+    pub given: Vec<(usize, Arc<[f32]>)>,
     /// Position of every row, the prompt's included.
     pub positions: Vec<usize>,
     /// The prompt's own span first (when `prompt > 0`), then one for each example.
@@ -32,7 +36,7 @@ pub(super) struct Packed {
 
 impl Packed {
     /// Text and answer of every example, teacher forced: the last answer token is predicted, not read.
-    pub(super) fn for_loss(prompt: usize, batch: &[Sequence]) -> Self {
+    pub(super) fn for_loss<'a>(prompt: usize, batch: impl IntoIterator<Item = &'a Sequence>) -> Self {
         let mut packed = Self { prompt, positions: (0..prompt).collect(), ..Self::default() };
         if prompt > 0 {
             packed.spans.push(Span { start: 0, length: prompt, answers: 0, chain: prompt, parents: Vec::new() });
@@ -47,6 +51,8 @@ impl Packed {
                 chain: length,
                 parents: Vec::new(),
             });
+            let first = packed.tokens.len();
+            packed.given.extend(example.given.iter().map(|(at, row)| (first + at, Arc::clone(row))));
             packed.tokens.extend(example.text.iter().chain(read));
             packed.positions.extend(prompt..prompt + length);
         }
