@@ -60,6 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             dev_accuracy: None,
             dev_loss: None,
             max_tokens: MAX_TOKENS,
+            bundle: None,
         };
         let adapter = Adapter::new(prompt.clone(), task.clone(), lineage, model.backbone().fingerprint().clone());
         let (model, rows) = (&model, &rows);

@@ -26,8 +26,8 @@
  * copies what it keeps of its arguments.
  *
  * Threads. A handle may be used from any thread. Functions that take a pointer to const may run at the same time on
- * one handle; functions that take a pointer to non-const must have the handle to themselves. Models, adapters,
- * reports, errors and buffers never change. Nothing is kept per thread.
+ * one handle; functions that take a pointer to non-const must have the handle to themselves. Models, bundles,
+ * adapters, reports, errors and buffers never change. Nothing is kept per thread.
  *
  * Strings are UTF-8, given as pointer and length in bytes, and need no NUL at the end; (NULL, 0) is empty. Text that
  * the library gives ends in NUL. Paths are strings too, on every system.
@@ -471,14 +471,85 @@ void supmer_model_free(supmer_model *model);
 
 /* ===== bundle ==========================================================================================
  *
- * Meta-trained starts for adaptation, made for one model family. This version only knows the name: pass NULL where a
- * bundle is taken.
+ * A meta-trained start for adaptation, made for one model family: a prompt, and the gradient regularizer that is applied
+ * at every step. Immutable.
  */
 
 /**
  * A meta-trained start.
  */
 typedef struct supmer_bundle supmer_bundle;
+
+/**
+ * Reads a bundle file. Whether it fits a model is checked when it is used with one, or by `supmer_bundle_check`.
+ *
+ * - `path`, `path_length`: the file.
+ * - `out`: receives the bundle, yours to free with `supmer_bundle_free`.
+ * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `NOT_FINITE`, `UNSUPPORTED` (a format this version does not know),
+ *   `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_bundle_load(const char *path,
+                                 size_t path_length,
+                                 supmer_bundle **out,
+                                 supmer_error **error);
+
+/**
+ * Reads a bundle from memory. The bytes are copied.
+ *
+ * - `bytes`, `bytes_length`: the contents of a bundle file.
+ * - `out`: receives the bundle, yours to free with `supmer_bundle_free`.
+ * - Errors: `CORRUPT_FILE`, `NOT_FINITE`, `UNSUPPORTED`, `TOO_LARGE`, `INVALID_ARGUMENT`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_bundle_load_memory(const uint8_t *bytes,
+                                        size_t bytes_length,
+                                        supmer_bundle **out,
+                                        supmer_error **error);
+
+/**
+ * What a bundle is, as a JSON object: "prompt_length", "width", "regularizer" (null without one) and "origin" with the
+ * model family, the advised settings and the recipe. Later versions may add members.
+ *
+ * - Returns: text ending in NUL that lives as long as the bundle; NULL for NULL.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+const char *supmer_bundle_metadata(const supmer_bundle *bundle);
+
+/**
+ * Checks that a bundle was made for the family of a model. Other weights of the family (another quantization) pass;
+ * a report of adaptation then has a warning.
+ *
+ * - Errors: `BACKBONE_MISMATCH` (the message names what differs), `INVALID_ARGUMENT`.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_bundle_check(const supmer_bundle *bundle,
+                                  const supmer_model *model,
+                                  supmer_error **error);
+
+/**
+ * Versions of the bundle format that this library reads; it writes the newest.
+ *
+ * - `oldest`, `newest`: receive the range; NULL leaves one out.
+ * - Errors: none.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+void supmer_bundle_format_range(uint32_t *oldest, uint32_t *newest);
+
+/**
+ * Frees a bundle. NULL is a no-op; adapters made from it stay usable.
+ *
+ * - Errors: none.
+ * - Threads: any, when no call uses this handle.
+ * - Since: 0.1.0
+ */
+void supmer_bundle_free(supmer_bundle *bundle);
 
 /* ===== task ============================================================================================
  *
@@ -937,13 +1008,13 @@ supmer_status supmer_adapt_options_init(supmer_adapt_options *options, size_t st
  * Learns a task. The model is not changed; the task is copied.
  *
  * - `model`: the model to adapt.
- * - `bundle`: NULL; bundles arrive in a later version.
+ * - `bundle`: a meta-trained start, whose regularizer is applied at every step; NULL = ordinary prompt tuning.
  * - `task`: at least two labels, a template, and examples of every label.
  * - `options`: NULL for all defaults.
  * - `adapter`: receives the adapter, yours to free with `supmer_adapter_free`.
  * - `report`: receives the report, yours to free with `supmer_report_free`; NULL when it is not wanted.
  * - Errors: `INVALID_TASK`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `MEMORY_LIMIT`, `NOT_FINITE`,
- *   `BACKBONE_MISMATCH` (of `start_adapter`), `CANCELLED`, `UNSUPPORTED` (a bundle), `INVALID_ARGUMENT`,
+ *   `BACKBONE_MISMATCH` (of `bundle` or `start_adapter`), `CANCELLED`, `INVALID_ARGUMENT`,
  *   `INVALID_UTF8`.
  * - Threads: any; several calls may share a model. The task must not be changed meanwhile.
  * - Since: 0.1.0

@@ -37,8 +37,10 @@
 pub mod adapt;
 pub mod adapter;
 pub mod backbone;
+pub mod bundle;
 #[cfg(feature = "capi")]
 pub mod capi;
+mod container;
 pub mod error;
 pub mod gradient_regularizer;
 pub mod kernels;
@@ -52,6 +54,7 @@ pub mod text;
 
 pub use adapt::{AdaptOptions, Adaptation, Report, adapt};
 pub use adapter::Adapter;
+pub use bundle::Bundle;
 pub use error::{Error, Result, Status};
 pub use gradient_regularizer::GradientRegularizer;
 pub use model::{Model, ModelOptions, WeightMode};

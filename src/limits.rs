@@ -25,6 +25,8 @@ pub const MAX_EXAMPLES: usize = 10_000_000;
 pub const MAX_EXAMPLE_BYTES: u64 = 1 << 30;
 /// Most bytes of a `task.json`, `config.json` or manifest.
 pub const MAX_JSON_BYTES: usize = 16 << 20;
+/// Most bytes of a bundle's manifest: its recipe is parsed as any JSON, which takes many times its size.
+pub const MAX_BUNDLE_MANIFEST_BYTES: usize = 1 << 20;
 /// Most bytes of a `tokenizer.json`.
 pub const MAX_TOKENIZER_BYTES: usize = 256 << 20;
 /// Most rows of a soft prompt.

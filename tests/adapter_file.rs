@@ -22,6 +22,7 @@ fn adapter() -> Adapter {
         dev_accuracy: Some(0.812_345_7),
         dev_loss: Some(1.0e-7),
         max_tokens: 256,
+        bundle: None,
     };
     let fingerprint = Fingerprint {
         architecture: text("llama"),

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
+use supmer::bundle::{Advice, Origin, Regularization};
+use supmer::gradient_regularizer::{Rescaling, Shape};
+use supmer::{Bundle, GradientRegularizer, SoftPrompt};
 use tempfile::TempDir;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-llama-tied");
@@ -284,6 +287,43 @@ fn check_splits(scratch: &Scratch) {
 }
 
 #[test]
+fn adapt_eval_and_inspect_take_a_bundle() {
+    let scratch = Scratch::new();
+    let shape = Shape { width: 32, rank: 2, layers: 1 };
+    let regularizer = GradientRegularizer::random(shape, 1).unwrap();
+    let psi = Regularization { regularizer, rescaling: Rescaling::RowL2 };
+    let advice = Advice { steps: 4, learning_rate: 0.5, batch_size: 2 };
+    let origin = Origin { adaptation: Some(advice), ..Origin::default() };
+    let prompt = SoftPrompt::new(3, 32, vec![0.25; 96]).unwrap();
+    let path = scratch.path("b.supmer");
+    Bundle::new(prompt, Some(psi), origin).unwrap().save(&path).unwrap();
+
+    let described = parsed(&stdout(&supmer(&["inspect", "--json", &path])));
+    assert_eq!((&described["kind"], &described["regularizer"]["rank"]), (&json!("bundle"), &json!(2)));
+
+    let adapted = scratch.adapt("a.supmer", &["--bundle", &path, "--json"]);
+    assert_success(&adapted);
+    let adapted = parsed(&stdout(&adapted));
+    assert_eq!(adapted["lineage"]["method"], "supmer");
+    assert_eq!(adapted["report"]["prompt_length"], 3);
+    assert!(adapted["report"]["steps"][19]["gate"].is_number() && adapted["report"]["steps"][19]["cosine"].is_number());
+    let clash = scratch.adapt("a.supmer", &["--bundle", &path, "--prompt-length", "5"]);
+    assert_fails(&clash, 2, "cannot be used with");
+
+    let line = ["--shots", "2", "--seeds", "13", "--max-test", "5", "--methods", "prompt-tuning,supmer,supmer-no-psi"];
+    assert_fails(&scratch.eval(&line), 2, "needs --bundle");
+    assert_success(&scratch.eval(&[line.as_slice(), &["--bundle", &path, "--steps", "3"]].concat()));
+    let results = parsed(&scratch.read("results.json"));
+    let methods = results["methods"].as_array().unwrap();
+    assert_eq!(methods.iter().map(|m| &m["name"]).collect::<Vec<_>>(), ["prompt-tuning", "supmer", "supmer-no-psi"]);
+    assert_eq!(results["settings"]["prompt_start"], "vocabulary");
+    assert_eq!(
+        (&methods[1]["settings"]["prompt_start"], &methods[1]["settings"]["batch_size"]),
+        (&json!("bundle"), &json!(2))
+    );
+}
+
+#[test]
 fn inspect_describes_models_and_adapters() {
     let scratch = Scratch::new();
     let folder = parsed(&stdout(&supmer(&["inspect", "--json", MODEL])));
@@ -332,7 +372,7 @@ fn unusable_models_and_adapters_end_with_3_and_are_named() {
     let scratch = Scratch::new();
     let missing = scratch.path("missing");
     assert_fails(&supmer(&["inspect", &missing]), 3, "missing");
-    assert_fails(&supmer(&["inspect", &scratch.path("task.json")]), 3, "neither a GGUF file nor an adapter");
+    assert_fails(&supmer(&["inspect", &scratch.path("task.json")]), 3, "neither a GGUF file nor an adapter or bundle");
     assert_fails(&scratch.adapt("no/such/folder/a.supmer", &[]), 3, "its folder does not exist");
 
     let adapter = scratch.adapter();

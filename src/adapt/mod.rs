@@ -1,4 +1,4 @@
-//! Adaptation: batch -> loss -> prompt gradient -> clip -> AdamW -> prompt; the best on a dev part is kept.
+//! Adaptation: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on a dev part is kept.
 //!
 //! [`adapt`] prepares what the loop in `tune` works with: the start prompt, the tokenized rows and the dev part.
 
@@ -29,14 +29,11 @@ pub use control::Control;
 pub use examples::{TokenizedExamples, tokenize};
 pub use optimizer::{AdamW, clip, linear_decay};
 pub use options::{AdaptOptions, PromptStart};
-pub use report::{DevRecord, Report, StepRecord, Stopped};
+pub use report::{DevRecord, RegularizedRecord, Report, StepRecord, Stopped};
 pub use split::{MIN_TRAIN_PER_CLASS, Split, split};
 use start::make_start;
 pub use start::start_prompt;
 use tune::{Run, tune};
-
-/// The lineage's name for this way of adapting.
-const METHOD: &str = "prompt-tuning";
 
 /// What adaptation gives: the adapter and how it went.
 #[derive(Debug)]
@@ -68,6 +65,7 @@ pub fn adapt(
     control.cancel.check()?;
     let backbone = model.backbone();
     let tokenizer = backbone.tokenizer();
+    let mut warnings = family_warnings(model, options)?;
     let start = make_start(backbone, options)?;
     let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
     prepared.check_fits(start.rows(), backbone.context_length())?;
@@ -76,7 +74,6 @@ pub fn adapt(
     check_every_label(task, &train)?;
     let dev = dev.map(|rows| tokenize(task, &prepared, tokenizer, rows, "dev")).transpose()?;
     let cut_examples = train.cut + dev.as_ref().map_or(0, |dev| dev.cut);
-    let mut warnings = family_warning(model, options)?;
     let (train, dev) = parts(train, dev, task.labels().len(), options, &mut warnings)?;
 
     let prompt_length = start.rows();
@@ -107,13 +104,14 @@ pub fn adapt(
         warnings,
     };
     let lineage = Lineage {
-        method: METHOD.to_owned(),
+        method: method(options).to_owned(),
         seed: options.seed,
         steps: report.kept_step,
         train_examples: report.train_examples,
         dev_accuracy: report.kept_dev().map(|record| record.accuracy),
         dev_loss: report.kept_dev().map(|record| record.loss),
         max_tokens: options.max_tokens,
+        bundle: options.bundle.as_ref().map(|bundle| bundle.digest()).transpose()?,
     };
     let adapter = Adapter::new(tuned.prompt, task.clone(), lineage, backbone.fingerprint().clone());
     Ok(Adaptation { adapter, report })
@@ -131,12 +129,25 @@ fn check_every_label(task: &Task, train: &TokenizedExamples) -> Result<()> {
     }
 }
 
-/// What a warm start's adapter has to say about this backbone.
-fn family_warning(model: &Model, options: &AdaptOptions) -> Result<Vec<String>> {
-    match &options.start {
-        PromptStart::Adapter(adapter) => Ok(adapter.check(model.backbone())?.into_iter().collect()),
-        _ => Ok(Vec::new()),
+/// The lineage's name for this way of adapting.
+fn method(options: &AdaptOptions) -> &'static str {
+    match (&options.bundle, options.regularization()) {
+        (None, _) => "prompt-tuning",
+        (Some(_), Some(_)) => "supmer",
+        (Some(_), None) => "supmer-no-psi",
     }
+}
+
+/// What the bundle and a warm start's adapter have to say about this backbone.
+fn family_warnings(model: &Model, options: &AdaptOptions) -> Result<Vec<String>> {
+    let mut warnings = match &options.bundle {
+        Some(bundle) => bundle.check(model.backbone())?,
+        None => Vec::new(),
+    };
+    if let PromptStart::Adapter(adapter) = &options.start {
+        warnings.extend(adapter.check(model.backbone())?);
+    }
+    Ok(warnings)
 }
 
 /// The rows to train on and the dev part: the one given, or one cut from `train` when it is large enough.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::adapter::Adapter;
+use crate::bundle::{Bundle, Regularization};
 use crate::error::Result;
 use crate::limits::{MAX_BATCH_ROWS, MAX_CONTEXT, MAX_PROMPT_ROWS, MAX_STEPS, within};
 use crate::predict::DEFAULT_MAX_TOKENS;
@@ -11,8 +12,10 @@ use crate::soft_prompt::SoftPrompt;
 /// Where the prompt starts.
 #[derive(Clone, Debug, Default)]
 pub enum PromptStart {
-    /// Rows of the input embedding, drawn by the seed.
+    /// The bundle's prompt where there is a bundle, else rows of the input embedding, drawn by the seed.
     #[default]
+    Auto,
+    /// Rows of the input embedding, drawn by the seed.
     Vocabulary,
     /// The embedded tokens of a text, repeated or cut to the prompt's length.
     Text(String),
@@ -35,6 +38,11 @@ pub struct AdaptOptions {
     pub prompt_length: usize,
     /// Where the prompt starts.
     pub start: PromptStart,
+    /// A meta-trained bundle: its prompt is the start unless `start` says otherwise, its psi transforms every gradient
+    /// (default none: plain prompt tuning). [`Bundle::advised`] gives the other options that go with it.
+    pub bundle: Option<Arc<Bundle>>,
+    /// Whether the bundle's psi is applied (default), or only its prompt is used.
+    pub regularize: bool,
     /// Seed of the start, the dev split and the batches (default 42).
     pub seed: u64,
     /// Largest Euclidean norm of the gradient; 0 = no clipping (default 1).
@@ -65,7 +73,9 @@ impl Default for AdaptOptions {
             learning_rate: 0.005,
             batch_size: 8,
             prompt_length: 20,
-            start: PromptStart::Vocabulary,
+            start: PromptStart::Auto,
+            bundle: None,
+            regularize: true,
             seed: 42,
             clip_norm: 1.0,
             weight_decay: 0.0,
@@ -81,6 +91,11 @@ impl Default for AdaptOptions {
 }
 
 impl AdaptOptions {
+    /// The psi of this run.
+    pub(crate) fn regularization(&self) -> Option<&Regularization> {
+        self.bundle.as_ref().filter(|_| self.regularize).and_then(|bundle| bundle.regularization())
+    }
+
     /// Checks every option. Errors: `InvalidOption` names the option, its range and what was given.
     pub fn validate(&self) -> Result<()> {
         within("steps", self.steps, 1..=MAX_STEPS)?;

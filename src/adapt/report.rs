@@ -9,8 +9,20 @@ pub struct StepRecord {
     pub loss: f32,
     /// Learning rate of the step.
     pub learning_rate: f32,
-    /// Euclidean norm of the gradient before clipping.
+    /// Euclidean norm of the gradient (psi's, where psi is applied) before clipping.
     pub gradient_norm: f32,
+    /// What psi did to the gradient, where it is applied.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub regularized: Option<RegularizedRecord>,
+}
+
+/// What psi did to one gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct RegularizedRecord {
+    /// c, the weight of the raw gradient, in 0..1.
+    pub gate: f32,
+    /// cos(psi(G), G) over the whole matrix.
+    pub cosine: f32,
 }
 
 /// One scoring of the dev part.

@@ -19,13 +19,16 @@ pub fn start_prompt(model: &Model, options: &AdaptOptions) -> Result<SoftPrompt>
 
 /// [`start_prompt`] of validated options.
 pub(super) fn make_start(backbone: &dyn Backbone, options: &AdaptOptions) -> Result<SoftPrompt> {
+    if let (PromptStart::Auto, Some(bundle)) = (&options.start, &options.bundle) {
+        return given(backbone, bundle.prompt());
+    }
     let ids = match &options.start {
         PromptStart::Prompt(prompt) => return given(backbone, prompt),
         PromptStart::Adapter(adapter) => {
             adapter.check(backbone)?;
             return given(backbone, adapter.prompt());
         }
-        PromptStart::Vocabulary => drawn_ids(&backbone.tokenizer().plain_ids(), options)?,
+        PromptStart::Auto | PromptStart::Vocabulary => drawn_ids(&backbone.tokenizer().plain_ids(), options)?,
         PromptStart::Text(text) if text.len() > MAX_FIELD_BYTES => {
             let bytes = text.len();
             return fail(

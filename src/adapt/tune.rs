@@ -1,4 +1,4 @@
-//! The loop: batch -> loss -> prompt gradient -> clip -> AdamW -> prompt; the best on the dev part is kept.
+//! The loop: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on the dev part is kept.
 
 use std::time::Instant;
 
@@ -8,9 +8,11 @@ use super::examples::TokenizedExamples;
 use super::keep_best::{KeepBest, Quality};
 use super::optimizer::{AdamW, clip, linear_decay};
 use super::options::AdaptOptions;
-use super::report::{DevRecord, StepRecord, Stopped};
+use super::report::{DevRecord, RegularizedRecord, StepRecord, Stopped};
 use crate::backbone::{Backbone, LabelTrie, Wanted};
+use crate::bundle::Regularization;
 use crate::error::{Error, Result, Status};
+use crate::gradient_regularizer::cosine;
 use crate::runtime::{Cancel, Progress, Stage};
 use crate::soft_prompt::SoftPrompt;
 
@@ -49,18 +51,24 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
     let (mut best, mut dev_seconds) = run.first_scoring(&prompt, control)?;
     let mut steps = Vec::new();
     let mut stopped = Stopped::Steps;
+    let psi = options.regularization();
+    let wanted = if psi.is_some() { Wanted::GradientAndPooled } else { Wanted::Gradient };
     for step in 0..options.steps {
         let batch = run.train.batch(&batches.next_batch());
-        let made = run.backbone.loss(&prompt, &batch, Wanted::Gradient, options.memory_limit, &control.cancel);
+        let made = run.backbone.loss(&prompt, &batch, wanted, options.memory_limit, &control.cancel);
         let made = made.map_err(|error| diverged_if_not_finite(error, step, options))?;
         let (loss, mut gradient) = (made.loss, made.gradient);
+        let regularized = match psi {
+            Some(psi) => Some(regularize(psi, &mut gradient, &made.pooled)?),
+            None => None,
+        };
         let gradient_norm = clip(&mut gradient, options.clip_norm);
         let rate = linear_decay(options.learning_rate, step, options.steps);
         optimizer.step(prompt.values_mut(), &gradient, rate);
         if !(loss.is_finite() && gradient_norm.is_finite() && prompt.values().iter().all(|v| v.is_finite())) {
             return Err(diverged(step, options));
         }
-        steps.push(StepRecord { loss, learning_rate: rate as f32, gradient_norm });
+        steps.push(StepRecord { loss, learning_rate: rate as f32, gradient_norm, regularized });
         let done = step + 1;
         control.tell(Progress { stage: Stage::Step, done, total: options.steps, loss, accuracy: f32::NAN })?;
 
@@ -126,6 +134,14 @@ impl Run<'_> {
         let rows = self.train.select(&(0..self.train.len()).step_by(stride).collect::<Vec<_>>());
         Ok(Quality::of(self.backbone, prompt, &rows, self.labels, self.options, cancel)?.one_class)
     }
+}
+
+/// Replaces the gradient by psi of it (spec section 7: before clipping, at every step).
+fn regularize(psi: &Regularization, gradient: &mut Vec<f32>, pooled: &[f32]) -> Result<RegularizedRecord> {
+    let done = psi.regularizer.apply(gradient, pooled, psi.rescaling)?;
+    let cosine = cosine(&done.gradient, gradient) as f32;
+    *gradient = done.gradient;
+    Ok(RegularizedRecord { gate: done.gate, cosine })
 }
 
 fn diverged_if_not_finite(error: Error, step: usize, options: &AdaptOptions) -> Error {

@@ -1,8 +1,6 @@
 //! An adapter: one customer's adapted prompt with its task, lineage and dev score.
 
-mod atomic_write;
 mod file;
-mod manifest;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,16 +8,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Fingerprint};
-use crate::error::{Result, Status, fail};
+use crate::container::atomic_write;
+use crate::error::Result;
 use crate::soft_prompt::SoftPrompt;
 use crate::task::Task;
 
-pub use manifest::FORMAT_VERSIONS;
+pub use file::FORMAT_VERSIONS;
 
 /// How an adapter came to be; kept in its file. Holds no text of examples, no time, no host, no thread count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lineage {
-    /// "prompt-tuning" here; later "supmer".
+    /// "prompt-tuning", "supmer" (from a bundle, with its psi), or "supmer-no-psi" (from a bundle's prompt alone).
     pub method: String,
     /// Seed of the run.
     pub seed: u64,
@@ -33,6 +32,9 @@ pub struct Lineage {
     pub dev_loss: Option<f32>,
     /// Most tokens of a filled template the prompt was trained with; prediction cuts the same way.
     pub max_tokens: usize,
+    /// SHA-256 (hex) of the bundle file it was adapted from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
 }
 
 /// An adapted prompt, ready to predict with on its backbone. Immutable.
@@ -57,7 +59,7 @@ impl Adapter {
     /// Errors: `NotFound`, `Io`, `TooLarge`, and with the file's name those of [`Adapter::from_bytes`].
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(&file::read(path)?).map_err(|e| e.context(path.display()))
+        Self::from_bytes(&file::ADAPTER.read(path)?).map_err(|e| e.context(path.display()))
     }
 
     /// Reads an adapter from memory.
@@ -85,25 +87,7 @@ impl Adapter {
     /// Checks that the adapter belongs to `backbone`'s family. `Ok(Some(warning))` when only the weights differ
     /// (another quantization of the same model). Errors: `BackboneMismatch` names the field, what it was and what is needed.
     pub fn check(&self, backbone: &dyn Backbone) -> Result<Option<String>> {
-        let needed = backbone.fingerprint();
-        for (field, was, needs) in [
-            ("architecture", &self.fingerprint.architecture, &needed.architecture),
-            ("shape", &self.fingerprint.shape, &needed.shape),
-            ("tokenizer", &self.fingerprint.tokenizer, &needed.tokenizer),
-        ] {
-            if was != needs {
-                return mismatch(field, was, needs);
-            }
-        }
-        if self.prompt.width() != backbone.width() {
-            return mismatch("prompt width", &self.prompt.width().to_string(), &backbone.width().to_string());
-        }
-        let same_weights = self.fingerprint.weights == needed.weights;
-        Ok((!same_weights).then(|| {
-            "the adapter was made with other weights of the same model family (another quantization or a fine-tuned copy); \
-             predictions may differ from those of its dev score"
-                .to_owned()
-        }))
+        self.fingerprint.check("adapter", self.prompt.width(), backbone)
     }
 
     /// Identity within this process, for the prompt cache.
@@ -130,15 +114,6 @@ impl Adapter {
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
-}
-
-fn mismatch<T>(field: &str, was: &str, needed: &str) -> Result<T> {
-    fail(
-        Status::BackboneMismatch,
-        format!(
-            "the adapter was made for a backbone of {field} {was:?}, this backbone has {needed:?}; adapt again on this one"
-        ),
-    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::backbone::{LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use crate::error::{Status, fail};
 use crate::runtime::Cancel;
 use crate::task::Label;
 use crate::text::{GgufVocabulary, Tokenizer};
@@ -66,6 +67,7 @@ fn adapter() -> Adapter {
         dev_accuracy: Some(0.1),
         dev_loss: None,
         max_tokens: 64,
+        bundle: None,
     };
     let task = Task::new("t", "{text}:", vec![label("good"), label("bad")]).unwrap();
     Adapter::new(SoftPrompt::new(1, 2, vec![1.0, -0.0]).unwrap(), task, lineage, fingerprint())

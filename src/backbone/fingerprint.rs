@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::Backbone;
 use super::weights::Format;
+use crate::error::{Result, Status, fail};
+use crate::limits::MAX_NAME_BYTES;
 
 /// Identity of a backbone on two levels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +53,48 @@ impl Fingerprint {
         }
         if self.weights == other.weights { Match::Same } else { Match::OtherWeights }
     }
+
+    /// Checks that `what` ("adapter", "bundle"), made for this fingerprint with prompt rows of `width`, belongs to
+    /// `backbone`'s family. `Ok(Some(warning))` when only the weights differ. Errors: `BackboneMismatch`.
+    pub(crate) fn check(&self, what: &str, width: usize, backbone: &dyn Backbone) -> Result<Option<String>> {
+        let found = self.compare(backbone.fingerprint());
+        if let Match::OtherFamily { field, expected, found } = found {
+            return mismatch(what, field, &expected, &found);
+        }
+        Self::check_width(what, width, backbone)?;
+        Ok((found == Match::OtherWeights).then(|| {
+            format!(
+                "the {what} was made with other weights of the same model family (another quantization or a fine-tuned \
+                 copy); predictions may differ from those of its dev score"
+            )
+        }))
+    }
+
+    /// `BackboneMismatch` unless prompt rows of `width` fit `backbone`.
+    pub(crate) fn check_width(what: &str, width: usize, backbone: &dyn Backbone) -> Result<()> {
+        if width == backbone.width() {
+            return Ok(());
+        }
+        mismatch(what, "prompt width", &width.to_string(), &backbone.width().to_string())
+    }
+
+    /// `CorruptFile` when a text is longer than a fingerprint's ever is.
+    pub(crate) fn check_lengths(&self) -> Result<()> {
+        let texts = [&self.architecture, &self.shape, &self.tokenizer, &self.weights];
+        if texts.iter().all(|text| text.len() <= MAX_NAME_BYTES) {
+            return Ok(());
+        }
+        fail(Status::CorruptFile, format!("manifest: the fingerprint's texts have at most {MAX_NAME_BYTES} bytes"))
+    }
+}
+
+fn mismatch<T>(what: &str, field: &str, was: &str, needed: &str) -> Result<T> {
+    fail(
+        Status::BackboneMismatch,
+        format!(
+            "the {what} was made for a backbone of {field} {was:?}, this backbone has {needed:?}; make one on this backbone"
+        ),
+    )
 }
 
 /// Bytes of each tensor's start and end that the digest reads.

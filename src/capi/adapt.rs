@@ -18,6 +18,7 @@ use super::report::supmer_report;
 use super::status::supmer_status;
 use super::task::supmer_task;
 use crate::adapt::{self, AdaptOptions, Control, PromptStart};
+use crate::bundle::Bundle;
 use crate::error::{Result, Status, fail};
 use crate::runtime::{Cancel, Progress, Stage};
 
@@ -136,13 +137,13 @@ pub unsafe extern "C" fn supmer_adapt_options_init(
 /// Learns a task. The model is not changed; the task is copied.
 ///
 /// - `model`: the model to adapt.
-/// - `bundle`: NULL; bundles arrive in a later version.
+/// - `bundle`: a meta-trained start, whose regularizer is applied at every step; NULL = ordinary prompt tuning.
 /// - `task`: at least two labels, a template, and examples of every label.
 /// - `options`: NULL for all defaults.
 /// - `adapter`: receives the adapter, yours to free with `supmer_adapter_free`.
 /// - `report`: receives the report, yours to free with `supmer_report_free`; NULL when it is not wanted.
 /// - Errors: `INVALID_TASK`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `MEMORY_LIMIT`, `NOT_FINITE`,
-///   `BACKBONE_MISMATCH` (of `start_adapter`), `CANCELLED`, `UNSUPPORTED` (a bundle), `INVALID_ARGUMENT`,
+///   `BACKBONE_MISMATCH` (of `bundle` or `start_adapter`), `CANCELLED`, `INVALID_ARGUMENT`,
 ///   `INVALID_UTF8`.
 /// - Threads: any; several calls may share a model. The task must not be changed meanwhile.
 /// - Since: 0.1.0
@@ -163,11 +164,9 @@ pub unsafe extern "C" fn supmer_adapt(
             let task = call.handle(task)?;
             let adapter_out = Out::required(adapter, "adapter")?;
             let report_out = Out::optional(report, "report")?;
-            if !bundle.is_null() {
-                return fail(Status::Unsupported, "this version knows no bundles; pass NULL as bundle");
-            }
+            let bundle = call.optional(bundle)?.map(|bundle| Arc::clone(bundle.bundle()));
             let given = options::read(options)?;
-            let options = given.resolve(call)?;
+            let options = given.resolve(call, bundle)?;
             let cancel = call.optional(given.cancel)?.map_or_else(Cancel::new, supmer_cancel::flag);
             let mut progress = |progress: Progress| given.tell(progress);
             let (task, examples) = task.finish()?;
@@ -189,11 +188,11 @@ impl supmer_adapt_options {
     ///
     /// # Safety
     /// The pointers inside are NULL or live.
-    unsafe fn resolve(&self, call: &Call<'_>) -> Result<AdaptOptions> {
+    unsafe fn resolve(&self, call: &Call<'_>, bundle: Option<Arc<Bundle>>) -> Result<AdaptOptions> {
         if self.reserved != 0 {
             return fail(Status::InvalidOption, "supmer_adapt_options: reserved must be 0");
         }
-        let default = AdaptOptions::default();
+        let default = bundle.as_ref().map_or_else(AdaptOptions::default, |bundle| bundle.advised());
         Ok(AdaptOptions {
             steps: count(self.steps, default.steps),
             learning_rate: if self.learning_rate == 0.0 { default.learning_rate } else { self.learning_rate },
@@ -201,6 +200,8 @@ impl supmer_adapt_options {
             prompt_length: count(self.prompt_length, default.prompt_length),
             // SAFETY: passed on to the caller.
             start: unsafe { self.start(call) }?,
+            bundle,
+            regularize: default.regularize,
             seed: if self.seed == 0 { default.seed } else { self.seed },
             clip_norm: strength(self.clip_norm, default.clip_norm),
             weight_decay: strength(self.weight_decay, default.weight_decay),

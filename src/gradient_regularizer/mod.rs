@@ -84,5 +84,12 @@ pub fn gate_loss(domain_similarity: f64, gradient_similarity: f64, gate: f32) ->
     (off * off, (-2.0 * off) as f32)
 }
 
+/// The cosine of the angle between `a` and `b`, of the same length; 0 when one of them is 0.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let sizes = (dot(a, a) * dot(b, b)).sqrt();
+    if sizes > 0.0 { dot(a, b) / sizes } else { 0.0 }
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,10 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{null, null_mut};
 
+use supmer::bundle::{Origin, Regularization};
 use supmer::capi::*;
+use supmer::gradient_regularizer::{Rescaling, Shape};
+use supmer::{Bundle, GradientRegularizer, SoftPrompt};
 
 use crate::build::root;
 use crate::calls::{failure, parts};
@@ -264,11 +267,36 @@ fn options_of_adaptation_are_checked() {
             change(&mut options, adapter, (text, length));
             supmer_adapter_free(adapt(model, &options));
         }
-        let mut out = null_mut();
-        let bundle = (&raw const text).cast::<supmer_bundle>();
-        let (status, message) = failure(|e| supmer_adapt(model, bundle, task, null(), &mut out, null_mut(), e));
-        assert_eq!(status, SUPMER_STATUS_UNSUPPORTED);
-        assert!(message.contains("pass NULL"), "{message}");
+        supmer_adapter_free(adapter);
+        supmer_task_free(task);
+        supmer_model_free(model);
+    }
+}
+
+#[test]
+fn a_bundle_is_a_start_with_a_regularizer() {
+    let shape = Shape { width: 32, rank: 2, layers: 1 };
+    let regularizer = GradientRegularizer::random(shape, 1).unwrap();
+    let psi = Regularization { regularizer, rescaling: Rescaling::RowL2 };
+    let prompt = SoftPrompt::new(3, 32, vec![0.25; 96]).unwrap();
+    let bytes = Bundle::new(prompt, Some(psi), Origin::default()).unwrap().to_bytes().unwrap();
+    let (model, task) = (model(), task());
+    let (mut bundle, mut adapter, mut report) = (null_mut(), null_mut(), null_mut());
+    // SAFETY: live handles and locals.
+    unsafe {
+        let (status, message) = failure(|e| supmer_bundle_load_memory(bytes.as_ptr(), 90, &mut bundle, e));
+        assert_eq!(status, SUPMER_STATUS_CORRUPT_FILE, "{message}");
+        let status = supmer_bundle_load_memory(bytes.as_ptr(), bytes.len(), &mut bundle, null_mut());
+        assert_eq!(status, SUPMER_STATUS_OK);
+        let metadata = CStr::from_ptr(supmer_bundle_metadata(bundle)).to_str().unwrap();
+        assert!(metadata.contains("\"prompt_length\":3") && metadata.contains("\"rank\":2"), "{metadata}");
+        assert_eq!(supmer_bundle_check(bundle, model, null_mut()), SUPMER_STATUS_OK);
+        let status = supmer_adapt(model, bundle, task, &options(), &mut adapter, &mut report, null_mut());
+        assert_eq!(status, SUPMER_STATUS_OK);
+        supmer_bundle_free(bundle);
+        let json = CStr::from_ptr(supmer_report_json(report)).to_str().unwrap();
+        assert!(json.contains("\"gate\":") && json.contains("\"prompt_length\":3"), "{json}");
+        supmer_report_free(report);
         supmer_adapter_free(adapter);
         supmer_task_free(task);
         supmer_model_free(model);

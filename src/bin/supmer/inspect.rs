@@ -1,4 +1,4 @@
-//! `supmer inspect`: what is in a GGUF file, a model folder or an adapter.
+//! `supmer inspect`: what is in a GGUF file, a model folder, an adapter or a bundle.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use supmer::backbone::config::LlamaConfig;
 use supmer::backbone::inspect::inspect;
 use supmer::backbone::source::Source;
-use supmer::{Adapter, Error, SoftPrompt, Status};
+use supmer::{Adapter, Bundle, Error, SoftPrompt, Status};
 
 use crate::console::{Console, human_bytes, short_json};
 use crate::failure::{Failure, Outcome, at};
@@ -18,7 +18,7 @@ use crate::failure::{Failure, Outcome, at};
 /// Arguments of `supmer inspect`.
 #[derive(Args)]
 pub struct Arguments {
-    /// A GGUF file, a Hugging Face folder or an adapter
+    /// A GGUF file, a Hugging Face folder, an adapter or a bundle
     #[arg(value_name = "FILE")]
     path: PathBuf,
 }
@@ -29,7 +29,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
     let description = match Kind::of(path)? {
         Kind::Gguf => describe_model("gguf", path)?,
         Kind::Folder => describe_model("hugging_face_folder", path)?,
-        Kind::Safetensors => describe_adapter(path)?,
+        Kind::Safetensors => describe_own(path)?,
     };
     if console.json { console.print_json(&description) } else { console.print(readable(&description, 0).trim_end()) }
 }
@@ -55,7 +55,7 @@ impl Kind {
             [_, _, _, _, _, _, _, _, b'{'] => Ok(Kind::Safetensors),
             _ => {
                 let message = format!(
-                    "{}: neither a GGUF file nor an adapter; for a Hugging Face model name its folder",
+                    "{}: neither a GGUF file nor an adapter or bundle; for a Hugging Face model name its folder",
                     path.display()
                 );
                 Err(Failure::Work(Error::new(Status::Unsupported, message)))
@@ -113,6 +113,32 @@ fn describe_sizes(config: &LlamaConfig) -> Value {
         "vocabulary": config.vocabulary,
         "context": config.context,
     })
+}
+
+/// An adapter, or else a bundle.
+fn describe_own(path: &Path) -> Outcome<Value> {
+    match Bundle::load(path) {
+        Ok(bundle) => describe_bundle(path, &bundle),
+        // Another kind of file: an adapter, or what its own reader has to say.
+        Err(error) if error.status() == Status::Unsupported => describe_adapter(path),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn describe_bundle(path: &Path, bundle: &Bundle) -> Outcome<Value> {
+    let prompt = bundle.prompt();
+    let regularizer = bundle.regularization().map(|psi| {
+        let shape = psi.regularizer.shape();
+        json!({ "rank": shape.rank, "layers": shape.layers, "rescaling": psi.rescaling, "values": shape.count() })
+    });
+    Ok(json!({
+        "kind": "bundle",
+        "origin": short_json(bundle.origin())?,
+        "prompt": { "rows": prompt.rows(), "width": prompt.width(), "row_norms": short_json(&row_norms(prompt))? },
+        "regularizer": regularizer,
+        "digest": bundle.digest()?,
+        "file_bytes": bytes_on_disk(path)?,
+    }))
 }
 
 fn describe_adapter(path: &Path) -> Outcome<Value> {
@@ -202,7 +228,9 @@ mod tests {
         assert_eq!(kind(b"\x40\0\0\0\0\0\0\0{\"__metadata__\"").unwrap(), Kind::Safetensors);
         assert_eq!(Kind::of(folder.path()).unwrap(), Kind::Folder);
         for bytes in [b"".as_slice(), b"GGU", b"\x40\0\0\0\0\0\0\0", b"{\"name\": 1}"] {
-            assert!(kind(bytes).unwrap_err().message().unwrap().contains("neither a GGUF file nor an adapter"));
+            assert!(
+                kind(bytes).unwrap_err().message().unwrap().contains("neither a GGUF file nor an adapter or bundle")
+            );
         }
     }
 

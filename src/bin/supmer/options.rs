@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use supmer::adapt::PromptStart;
-use supmer::{AdaptOptions, Adapter, Model, ModelOptions, WeightMode};
+use supmer::{AdaptOptions, Adapter, Bundle, Model, ModelOptions, WeightMode};
 
 use crate::failure::Outcome;
 
@@ -67,18 +67,24 @@ impl Weights {
 /// How to adapt.
 #[derive(Args)]
 pub struct AdaptArguments {
-    /// Optimizer steps
-    #[arg(long, value_name = "N", default_value_t = AdaptOptions::default().steps)]
-    pub steps: usize,
-    /// First learning rate of AdamW; it decays linearly to 0
-    #[arg(long, value_name = "RATE", default_value_t = AdaptOptions::default().learning_rate)]
-    pub learning_rate: f32,
-    /// Examples a step
-    #[arg(long, value_name = "N", default_value_t = AdaptOptions::default().batch_size)]
-    pub batch_size: usize,
-    /// Rows of the soft prompt; a warm start brings its own
-    #[arg(long, value_name = "ROWS", conflicts_with = "warm_start", default_value_t = AdaptOptions::default().prompt_length)]
-    pub prompt_length: usize,
+    /// A meta-trained bundle to start from, its regularizer applied to every gradient
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+    /// Use the bundle's prompt, but not its regularizer
+    #[arg(long, requires = "bundle")]
+    pub no_regularizer: bool,
+    /// Optimizer steps [default: 100, or what the bundle advises]
+    #[arg(long, value_name = "N")]
+    pub steps: Option<usize>,
+    /// First learning rate of AdamW, which decays linearly to 0 [default: 0.005, or what the bundle advises]
+    #[arg(long, value_name = "RATE")]
+    pub learning_rate: Option<f32>,
+    /// Examples a step [default: 8, or what the bundle advises]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
+    /// Rows of the soft prompt; a bundle or a warm start brings its own [default: 20]
+    #[arg(long, value_name = "ROWS", conflicts_with_all = ["warm_start", "bundle"])]
+    pub prompt_length: Option<usize>,
     /// Most tokens of a filled template; the longest field is cut
     #[arg(long, value_name = "N", default_value_t = AdaptOptions::default().max_tokens)]
     pub max_tokens: usize,
@@ -103,26 +109,39 @@ pub struct AdaptArguments {
 }
 
 impl AdaptArguments {
+    /// [`AdaptArguments::options`] without the bundle: plain prompt tuning.
+    pub fn plain_options(&self, seed: u64) -> Outcome<AdaptOptions> {
+        self.options_from(None, seed)
+    }
+
     /// The library's options for a run with `seed`.
     pub fn options(&self, seed: u64) -> Outcome<AdaptOptions> {
+        let bundle = self.bundle.as_deref().map(Bundle::load).transpose()?.map(Arc::new);
+        self.options_from(bundle, seed)
+    }
+
+    fn options_from(&self, bundle: Option<Arc<Bundle>>, seed: u64) -> Outcome<AdaptOptions> {
         let start = match (&self.warm_start, &self.prompt_text) {
             (Some(path), _) => PromptStart::Adapter(load_adapter(path)?),
             (None, Some(text)) => PromptStart::Text(text.clone()),
-            (None, None) => PromptStart::Vocabulary,
+            (None, None) => PromptStart::Auto,
         };
+        let default = bundle.as_ref().map_or_else(AdaptOptions::default, |bundle| bundle.advised());
         Ok(AdaptOptions {
-            steps: self.steps,
-            learning_rate: self.learning_rate,
-            batch_size: self.batch_size,
-            prompt_length: self.prompt_length,
+            steps: self.steps.unwrap_or(default.steps),
+            learning_rate: self.learning_rate.unwrap_or(default.learning_rate),
+            batch_size: self.batch_size.unwrap_or(default.batch_size),
+            prompt_length: self.prompt_length.unwrap_or(default.prompt_length),
             start,
+            bundle,
+            regularize: !self.no_regularizer,
             seed,
             eval_every: self.eval_every,
             patience: self.patience,
             time_limit: self.time_limit,
             memory_limit: self.memory_limit,
             max_tokens: self.max_tokens,
-            ..AdaptOptions::default()
+            ..default
         })
     }
 }
@@ -147,7 +166,8 @@ pub struct Settings {
 impl From<&AdaptOptions> for Settings {
     fn from(options: &AdaptOptions) -> Self {
         let (prompt_start, prompt_length) = match &options.start {
-            PromptStart::Vocabulary => ("vocabulary", options.prompt_length),
+            PromptStart::Auto if options.bundle.is_some() => ("bundle", options.prompt_length),
+            PromptStart::Auto | PromptStart::Vocabulary => ("vocabulary", options.prompt_length),
             PromptStart::Text(_) => ("text", options.prompt_length),
             PromptStart::Adapter(adapter) => ("adapter", adapter.prompt().rows()),
             PromptStart::Prompt(prompt) => ("prompt", prompt.rows()),

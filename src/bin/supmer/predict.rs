@@ -100,6 +100,7 @@ pub fn zero_shot(model: &Model, task: &Task, max_tokens: usize) -> Adapter {
         dev_accuracy: None,
         dev_loss: None,
         max_tokens,
+        bundle: None,
     };
     Adapter::new(SoftPrompt::empty(backbone.width()), task.clone(), lineage, backbone.fingerprint().clone())
 }

@@ -90,7 +90,7 @@ impl Cells {
     fn path(&self, method: Method, seed: u64) -> PathBuf {
         self.0.join(match method {
             Method::ZeroShot => "zero-shot.json".to_owned(),
-            Method::PromptTuning => format!("{}-{seed}.json", method.name()),
+            Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => format!("{}-{seed}.json", method.name()),
         })
     }
 }

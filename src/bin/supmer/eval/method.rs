@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use supmer::adapt::Control;
-use supmer::{Adapter, Model, PredictOptions, adapt, predict};
+use supmer::{AdaptOptions, Adapter, Model, PredictOptions, adapt, predict};
 
 use super::cell::{Cell, Cells};
 use super::metrics::{accuracy, calibration_error, macro_f1};
@@ -53,7 +53,9 @@ fn run(
     let start = Instant::now();
     let (adapter, warnings) = match method {
         Method::ZeroShot => (zero_shot(model, &plan.task, arguments.adapt.max_tokens), Vec::new()),
-        Method::PromptTuning => tune(seed, arguments, plan, model, console)?,
+        Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => {
+            tune(method.options(&arguments.adapt, seed)?, seed, plan, model, console)?
+        }
     };
     let adapt_seconds = start.elapsed().as_secs_f64();
     let start = Instant::now();
@@ -73,14 +75,13 @@ fn run(
 }
 
 fn tune(
+    options: AdaptOptions,
     seed: u64,
-    arguments: &Arguments,
     plan: &Plan,
     model: &Model,
     console: &Console,
 ) -> Outcome<(Adapter, Vec<String>)> {
     let split = plan.split(seed);
-    let options = arguments.adapt.options(seed)?;
     let mut shown = AdaptProgress::new(console, &format!("seed {seed}"));
     let mut show = |progress| {
         shown.update(progress);
@@ -110,7 +111,9 @@ fn test(adapter: &Adapter, plan: &Plan, model: &Model, console: &Console) -> Out
 fn settings(method: Method, seed: u64, arguments: &Arguments, plan: &Plan, model: &Model) -> Outcome<String> {
     let (seed, options) = match method {
         Method::ZeroShot => (0, format!("{}", arguments.adapt.max_tokens)),
-        Method::PromptTuning => (seed, format!("{} {:?}", plan.shots, arguments.adapt.options(seed)?)),
+        Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => {
+            (seed, format!("{} {:?}", plan.shots, method.options(&arguments.adapt, seed)?))
+        }
     };
     let text = format!(
         "{CELL_FORMAT}\n{}\n{method}\n{seed}\n{options}\n{}\n{:?}\n{}\n{:?}\n{:?}",

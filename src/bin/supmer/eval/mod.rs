@@ -15,7 +15,7 @@ mod statistics;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use supmer::Task;
+use supmer::{AdaptOptions, Task};
 
 use self::cell::Cells;
 use self::plan::Plan;
@@ -73,6 +73,10 @@ pub enum Method {
     ZeroShot,
     /// A soft prompt adapted from a plain start
     PromptTuning,
+    /// From the bundle's prompt, its regularizer applied at every step
+    Supmer,
+    /// From the bundle's prompt, without its regularizer
+    SupmerNoPsi,
 }
 
 impl Method {
@@ -81,6 +85,8 @@ impl Method {
         match self {
             Method::ZeroShot => "zero-shot",
             Method::PromptTuning => "prompt-tuning",
+            Method::Supmer => "supmer",
+            Method::SupmerNoPsi => "supmer-no-psi",
         }
     }
 
@@ -88,7 +94,21 @@ impl Method {
     fn runs(self, seeds: &[u64]) -> &[u64] {
         match self {
             Method::ZeroShot => &seeds[..1],
-            Method::PromptTuning => seeds,
+            Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => seeds,
+        }
+    }
+
+    /// Whether it starts from a bundle.
+    fn needs_bundle(self) -> bool {
+        matches!(self, Method::Supmer | Method::SupmerNoPsi)
+    }
+
+    /// The options of its runs with `seed`; plain where it adapts nothing.
+    fn options(self, adapt: &AdaptArguments, seed: u64) -> Outcome<AdaptOptions> {
+        match self {
+            Method::ZeroShot | Method::PromptTuning => adapt.plain_options(seed),
+            Method::Supmer => adapt.options(seed),
+            Method::SupmerNoPsi => Ok(AdaptOptions { regularize: false, ..adapt.options(seed)? }),
         }
     }
 }
@@ -132,6 +152,11 @@ fn check(arguments: &Arguments) -> Outcome<()> {
     }
     if arguments.seeds.is_empty() || arguments.methods.is_empty() {
         return usage("--seeds and --methods need at least one value");
+    }
+    if let Some(method) = arguments.methods.iter().find(|method| method.needs_bundle())
+        && arguments.adapt.bundle.is_none()
+    {
+        return usage(&format!("method {method} needs --bundle"));
     }
     let repeated = |i: usize| arguments.seeds[..i].contains(&arguments.seeds[i]);
     if let Some(i) = (0..arguments.seeds.len()).find(|&i| repeated(i)) {

@@ -54,7 +54,14 @@ fn gather(method: Method, seeds: &[u64], cells: &Cells) -> Outcome<Measured> {
 }
 
 fn describe(arguments: &Arguments, plan: &Plan, measured: &[Measured]) -> Outcome<Value> {
-    let methods: Vec<Value> = measured.iter().map(|one| one.described(&arguments.seeds)).collect();
+    let mut methods = Vec::with_capacity(measured.len());
+    for one in measured {
+        let mut described = one.described(&arguments.seeds);
+        if one.method.needs_bundle() {
+            described["settings"] = short_json(&Settings::from(&one.method.options(&arguments.adapt, 0)?))?;
+        }
+        methods.push(described);
+    }
     let backbone = measured.first().and_then(|one| one.cells.first()).map(|cell| &cell.backbone);
     let mut settings = json!({
         "model": arguments.model.model.file_name().map(|n| n.to_string_lossy()),
@@ -68,7 +75,7 @@ fn describe(arguments: &Arguments, plan: &Plan, measured: &[Measured]) -> Outcom
         "template": plan.task.template(),
         "labels": plan.task.labels(),
     });
-    let adapt = short_json(&Settings::from(&arguments.adapt.options(0)?))?;
+    let adapt = short_json(&Settings::from(&arguments.adapt.plain_options(0)?))?;
     if let (Value::Object(all), Value::Object(adapt)) = (&mut settings, adapt) {
         all.extend(adapt);
     }
