@@ -43,6 +43,7 @@ pub mod capi;
 mod container;
 pub mod error;
 pub mod gradient_regularizer;
+pub mod interchange;
 pub mod kernels;
 pub mod limits;
 pub mod model;

@@ -55,6 +55,16 @@ pub const MAX_GGUF_ENTRIES: usize = 1 << 16;
 pub const MAX_GGUF_ALIGNMENT: usize = 1 << 16;
 /// Most files that the weights of a model folder are spread over.
 pub const MAX_WEIGHT_FILES: usize = 1_024;
+/// Most bytes of a PyTorch checkpoint.
+pub const MAX_TORCH_BYTES: usize = 256 << 20;
+/// Most records of a PyTorch checkpoint.
+pub const MAX_TORCH_RECORDS: usize = 4_096;
+/// Most bytes that the tensors of a PyTorch checkpoint may take as f32 above the size of the file.
+pub const MAX_TORCH_EXTRA_BYTES: usize = 32 << 20;
+/// Most bytes of a pickle.
+pub const MAX_PICKLE_BYTES: usize = 4 << 20;
+/// Most operations of a pickle; each takes less than 200 bytes of memory beside the pickle itself.
+pub const MAX_PICKLE_STEPS: usize = 1 << 16;
 
 /// `InvalidOption` unless the value of `option` lies in `range`; NaN lies in none.
 pub(crate) fn within<T: PartialOrd + Display>(option: &str, value: T, range: RangeInclusive<T>) -> Result<()> {

@@ -4,7 +4,7 @@
 const SHOWN: usize = 80;
 
 /// `text` in quotes, fit for a message of one line.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("\"{}...\"", text[..end].escape_debug()),
         None => format!("\"{}\"", text.escape_debug()),

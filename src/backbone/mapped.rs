@@ -13,10 +13,11 @@ use crate::error::{Error, Result, Status, fail};
 /// Maps the regular file `path` read-only.
 ///
 /// Errors: `NotFound`, `Io`, `InvalidArgument` when it is no regular file, `CorruptFile` when it is empty.
-pub(super) fn map(path: &Path) -> Result<Arc<Mmap>> {
+pub(crate) fn map(path: &Path) -> Result<Arc<Mmap>> {
     let file = open(path)?.0;
     // SAFETY: the mapping is read-only and private. What remains is that another process could cut or rewrite the file
-    // while it is mapped; model files are documented as immutable while a model is loaded, as with every mapped format.
+    // while it is mapped; model files and checkpoints are documented as immutable while they are loaded, as with every
+    // mapped format.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, &e))?;
     Ok(Arc::new(map))
 }

@@ -1,7 +1,7 @@
 //! Frozen language models: loading, and the one trait that adaptation and prediction need.
 
 pub mod config;
-mod excerpt;
+pub(crate) mod excerpt;
 pub mod fingerprint;
 mod folder_source;
 pub mod gguf;
@@ -9,7 +9,7 @@ mod gguf_source;
 pub mod inspect;
 pub mod label_trie;
 mod llama;
-mod mapped;
+pub(crate) mod mapped;
 mod safetensors_files;
 pub mod source;
 mod tensors;
