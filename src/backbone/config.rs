@@ -1,5 +1,6 @@
 //! What a Llama-family backbone looks like, from GGUF metadata or config.json.
 
+pub(super) mod fields;
 mod gguf;
 mod hugging_face;
 mod rotary;

@@ -106,12 +106,23 @@ impl<'s> TensorReader<'s> {
         let head = match head {
             Head::Separate => Some(self.matrix(names.head, rows, width)?),
             Head::Tied => {
-                self.used.insert(names.head.to_owned());
+                self.ignore(names.head);
                 None
             }
         };
-        self.check_left_over()?;
-        Ok(Weights { embedding, layers, final_norm, head, digest: self.digest.finish() })
+        let digest = self.finish("a plain Llama network")?;
+        Ok(Weights { embedding, layers, final_norm, head, digest })
+    }
+
+    /// Lets the store have a tensor `name` that is not read.
+    pub(super) fn ignore(&mut self, name: &str) {
+        self.used.insert(name.to_owned());
+    }
+
+    /// The digest of what was read. Errors: `Unsupported` names a tensor that was not asked for: `network` has none such.
+    pub(super) fn finish(self, network: &str) -> Result<String> {
+        self.check_left_over(network)?;
+        Ok(self.digest.finish())
     }
 
     /// The one-dimensional tensor `name`, `None` when there is none.
@@ -141,7 +152,8 @@ impl<'s> TensorReader<'s> {
         })
     }
 
-    fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<FrozenMatrix> {
+    /// The two-dimensional tensor `name`. Errors: `CorruptFile`, `NotFinite`, `Unsupported`.
+    pub(super) fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<FrozenMatrix> {
         let tensor = self.find(name, &format!("{rows} x {columns}"))?;
         if tensor.shape != [rows, columns] {
             return wrong_shape(name, &format!("{rows} x {columns} (rows x columns)"), &tensor);
@@ -153,7 +165,8 @@ impl<'s> TensorReader<'s> {
         Ok(matrix)
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>> {
+    /// The one-dimensional tensor `name`. Errors: `CorruptFile`, `NotFinite`, `Unsupported`.
+    pub(super) fn vector(&mut self, name: &str, length: usize) -> Result<Vec<f32>> {
         let tensor = self.find(name, &length.to_string())?;
         if tensor.shape != [length] {
             return wrong_shape(name, &length.to_string(), &tensor);
@@ -191,14 +204,14 @@ impl<'s> TensorReader<'s> {
     }
 
     /// A tensor that was not asked for (a bias, an expert) means another network than the one computed here.
-    fn check_left_over(&self) -> Result<()> {
+    fn check_left_over(&self, network: &str) -> Result<()> {
         // Old checkpoints carry the rotary frequencies along, which follow from the configuration.
         let known = |name: &str| self.used.contains(name) || name.ends_with(".rotary_emb.inv_freq");
         match self.store.names().into_iter().filter(|name| !known(name)).min() {
             None => Ok(()),
             Some(name) => {
                 let message = format!(
-                    "{}: tensor {} is not part of a plain Llama network of this configuration",
+                    "{}: tensor {} is not part of {network} of this configuration",
                     self.store.place(),
                     excerpt(name)
                 );

@@ -12,6 +12,7 @@ mod isa;
 mod lanes;
 pub(crate) mod linear;
 mod matmul;
+pub(crate) mod relu;
 pub(crate) mod rms_norm;
 pub(crate) mod rope;
 mod shared;

@@ -1,19 +1,20 @@
 //! Every kernel on every instruction set of this machine against plain f64 loops, at sizes that leave remainders.
 
 use super::attention::{self, Gradients, Heads, Rows, Segment};
+use super::gated::{self, Activation};
 use super::linear::{self, Output};
 use super::rope::Rope;
-use super::{Compute, Isa, cross_entropy, gated, rms_norm};
+use super::{Compute, Isa, cross_entropy, rms_norm};
 use crate::backbone::config::RotaryLayout;
 use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::runtime::{Random, Threads};
 
-fn computes() -> Vec<Compute> {
+pub(super) fn computes() -> Vec<Compute> {
     let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available());
     sets.flat_map(|isa| [1, 3].map(|count| Compute { threads: Threads::new(count).unwrap(), isa })).collect()
 }
 
-fn values(count: usize, stream: &str) -> Vec<f32> {
+pub(super) fn values(count: usize, stream: &str) -> Vec<f32> {
     let mut random = Random::new(7, stream);
     (0..count).map(|_| (random.unit() * 2.0 - 1.0) as f32).collect()
 }
@@ -22,7 +23,7 @@ fn matrix(rows: usize, columns: usize) -> FrozenMatrix {
     FrozenMatrix::new(rows, columns, Format::F32, Storage::Owned(values(rows * columns, "matrix"))).unwrap()
 }
 
-fn assert_close(found: &[f32], expected: &[f64], bound: f64) {
+pub(super) fn assert_close(found: &[f32], expected: &[f64], bound: f64) {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(1e-3, |m: f64, x| m.max(x.abs()));
     for (i, (f, e)) in found.iter().zip(expected).enumerate() {
@@ -91,15 +92,24 @@ fn norm_and_gate_gradients_equal_finite_differences() {
         assert!((total - norm(&widened(&x))).abs() < 1e-4);
 
         let up = values(d * rows, "up");
-        let silu = |g: f64| g / (1.0 + (-g).exp());
-        let (mut dh, mut dgate) = (dy.clone(), vec![0.0; d * rows]);
-        gated::backward(&compute, &x, &up, &mut dh, &mut dgate);
-        let sum = |gate: &[f64]| {
-            gate.iter().zip(&up).zip(&dy).map(|((g, u), d)| silu(*g) * f64::from(*u) * f64::from(*d)).sum()
-        };
-        assert_close(&dgate, &finite_difference(&x, sum), 1e-4);
-        let dup: Vec<f64> = x.iter().zip(&dy).map(|(g, d)| silu(f64::from(*g)) * f64::from(*d)).collect();
-        assert_close(&dh, &dup, 1e-5);
+        let silu: fn(f64) -> f64 = |g| g / (1.0 + (-g).exp());
+        let gelu: fn(f64) -> f64 =
+            |g| 0.5 * g * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (g + 0.044715 * g.powi(3))).tanh());
+        let wide: Vec<f32> = x.iter().map(|x| 4.0 * x).collect();
+        for (kind, act) in [(Activation::Silu, silu), (Activation::GeluTanh, gelu)] {
+            let (mut dh, mut dgate) = (dy.clone(), vec![0.0; d * rows]);
+            gated::backward(&compute, kind, &wide, &up, &mut dh, &mut dgate);
+            let sum = |gate: &[f64]| {
+                gate.iter().zip(&up).zip(&dy).map(|((g, u), d)| act(*g) * f64::from(*u) * f64::from(*d)).sum()
+            };
+            assert_close(&dgate, &finite_difference(&wide, sum), 1e-4);
+            let dup: Vec<f64> = wide.iter().zip(&dy).map(|(g, d)| act(f64::from(*g)) * f64::from(*d)).collect();
+            assert_close(&dh, &dup, 1e-5);
+            let mut h = vec![0.0; d * rows];
+            gated::forward(&compute, kind, &wide, &up, &mut h);
+            let expected: Vec<f64> = wide.iter().zip(&up).map(|(g, u)| act(f64::from(*g)) * f64::from(*u)).collect();
+            assert_close(&h, &expected, 1e-5);
+        }
     }
 }
 
@@ -239,11 +249,11 @@ fn tree_rows_see_their_ancestors_only() {
     }
 }
 
-fn widened(x: &[f32]) -> Vec<f64> {
+pub(super) fn widened(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&v| f64::from(v)).collect()
 }
 
-fn finite_difference(x: &[f32], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+pub(super) fn finite_difference(x: &[f32], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     let mut x = widened(x);
     let step = 1e-5;
     (0..x.len())

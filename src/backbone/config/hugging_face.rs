@@ -1,11 +1,12 @@
 //! The configuration in a Hugging Face config.json.
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
+use super::fields::{Fields, parse_object};
 use super::rotary::{self, Llama3};
 use super::{FieldNames, LlamaConfig, RotaryLayout, default_head_width, missing};
 use crate::backbone::excerpt::excerpt;
-use crate::error::{Error, Result, Status, fail};
+use crate::error::{Result, Status, fail};
 
 const NAMES: FieldNames = FieldNames {
     layers: "num_hidden_layers",
@@ -32,11 +33,7 @@ impl HuggingFaceConfig {
     ///
     /// Errors: `Unsupported` names the architecture or setting, `CorruptFile` and `TooLarge` the field.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        let json: Value = serde_json::from_slice(bytes)
-            .map_err(|e| Error::new(Status::CorruptFile, format!("not valid JSON: {e}")))?;
-        let Value::Object(fields) = json else {
-            return fail(Status::CorruptFile, "expected a JSON object");
-        };
+        let fields = parse_object(bytes)?;
         let fields = Fields { fields: &fields, prefix: "" };
         check_supported(&fields)?;
         let needed = |name: &str| fields.size(name)?.map_or_else(|| missing(name), Ok);
@@ -151,62 +148,6 @@ fn frequencies(fields: &Fields<'_>, head_width: usize) -> Result<Vec<f32>> {
     }
     rotary::check(&frequencies)?;
     Ok(frequencies)
-}
-
-/// The fields of an object; null counts as absent.
-struct Fields<'a> {
-    fields: &'a Map<String, Value>,
-    /// What stands before a field's name in messages.
-    prefix: &'static str,
-}
-
-impl<'a> Fields<'a> {
-    fn get(&self, name: &str) -> Option<&'a Value> {
-        self.fields.get(name).filter(|value| !value.is_null())
-    }
-
-    fn size(&self, name: &str) -> Result<Option<usize>> {
-        self.read(name, "a whole number of at least 0", |v| v.as_u64().and_then(|n| usize::try_from(n).ok()))
-    }
-
-    fn number(&self, name: &str) -> Result<Option<f64>> {
-        self.read(name, "a number", Value::as_f64)
-    }
-
-    fn text(&self, name: &str) -> Result<Option<&'a str>> {
-        self.read(name, "a text", Value::as_str)
-    }
-
-    fn flag(&self, name: &str) -> Result<Option<bool>> {
-        self.read(name, "true or false", Value::as_bool)
-    }
-
-    fn object(&self, name: &str, prefix: &'static str) -> Result<Option<Fields<'a>>> {
-        let fields = self.read(name, "an object", Value::as_object)?;
-        Ok(fields.map(|fields| Fields { fields, prefix }))
-    }
-
-    fn read<T>(&self, name: &str, expected: &str, take: impl Fn(&'a Value) -> Option<T>) -> Result<Option<T>> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match take(value) {
-            Some(taken) => Ok(Some(taken)),
-            None => {
-                let found = match value {
-                    Value::Number(number) => number.to_string(),
-                    Value::String(text) => excerpt(text),
-                    Value::Bool(flag) => flag.to_string(),
-                    Value::Array(_) => "an array".to_owned(),
-                    _ => "an object".to_owned(),
-                };
-                fail(Status::CorruptFile, format!("{}{name}: expected {expected}, found {found}", self.prefix))
-            }
-        }
-    }
-
-    fn unsupported<T>(&self, name: &str, found: &str, supported: &str) -> Result<T> {
-        let message = format!("{}{name}: {found} is not supported, only {supported} is", self.prefix);
-        fail(Status::Unsupported, message)
-    }
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use super::packed::Span;
 use crate::backbone::config::LlamaConfig;
 use crate::backbone::source::LayerWeights;
 use crate::kernels::attention::{self, Gradients, Heads, Rows, Segment};
+use crate::kernels::gated::{self, Activation};
 use crate::kernels::linear::{self, Output};
 use crate::kernels::rope::{Rope, Rotations};
-use crate::kernels::{Compute, gated, rms_norm};
+use crate::kernels::{Compute, rms_norm};
 
 /// What a layer computes from, besides its weights.
 pub(super) struct Pass<'a> {
@@ -140,7 +141,7 @@ pub(super) fn forward(
     let up = Output { weight: &weights.up, y: resize(&mut saved.up, size), accumulate: false };
     linear::forward(compute, normed, queries, &mut [gate, up]);
     let hidden = resize(&mut buffers.hidden, size);
-    gated::forward(compute, &saved.gate, &saved.up, hidden);
+    gated::forward(compute, Activation::Silu, &saved.gate, &saved.up, hidden);
     resize(out, queries * d).copy_from_slice(&saved.mid);
     linear::forward(compute, hidden, queries, &mut [Output { weight: &weights.down, y: out, accumulate: true }]);
 }
@@ -162,7 +163,7 @@ pub(super) fn backward(
     let dhidden = resize(&mut buffers.hidden, size);
     linear::backward(compute, queries, &[(&weights.down, &dx[..])], dhidden, false);
     let dgate = resize(&mut buffers.dgate, size);
-    gated::backward(compute, &saved.gate, &saved.up, dhidden, dgate);
+    gated::backward(compute, Activation::Silu, &saved.gate, &saved.up, dhidden, dgate);
     let dnormed = resize(&mut buffers.dnormed, queries * d);
     linear::backward(compute, queries, &[(&weights.gate, dgate), (&weights.up, dhidden)], dnormed, false);
     rms_norm::backward(compute, &saved.mid, &weights.feed_forward_norm, config.norm_epsilon, dnormed, dx);

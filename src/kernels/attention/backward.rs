@@ -203,10 +203,10 @@ impl Item<'_> {
 }
 
 /// d score = p (dp - sum(p dp)) scale for one query; `ds` holds dp and gets d score.
-struct ScoresGradient<'a> {
-    p: &'a [f32],
-    ds: &'a mut [f32],
-    scale: f32,
+pub(super) struct ScoresGradient<'a> {
+    pub(super) p: &'a [f32],
+    pub(super) ds: &'a mut [f32],
+    pub(super) scale: f32,
 }
 
 impl Kernel for ScoresGradient<'_> {

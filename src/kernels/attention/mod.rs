@@ -4,6 +4,7 @@
 //! one key head; queries go through in blocks, so scratch memory grows with the number of keys only.
 
 mod backward;
+pub(crate) mod biased;
 mod forward;
 mod softmax;
 

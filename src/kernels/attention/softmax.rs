@@ -52,9 +52,9 @@ fn is_ancestor(segment: &Segment<'_>, of: usize, row: usize) -> bool {
 }
 
 /// Softmax of scale x row, in place.
-struct Normalize<'a> {
-    row: &'a mut [f32],
-    scale: f32,
+pub(super) struct Normalize<'a> {
+    pub(super) row: &'a mut [f32],
+    pub(super) scale: f32,
 }
 
 impl Kernel for Normalize<'_> {
