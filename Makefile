@@ -25,7 +25,7 @@ demo: build models
 
 test: models
 	@scripts/need.sh cargo cc
-	SUPMER_MODEL="$(MODEL)" cargo test --features cli,real-model-tests
+	SUPMER_MODEL="$(MODEL)" cargo test --features cli,train,real-model-tests
 
 check:
 	@scripts/need.sh cargo
@@ -50,7 +50,7 @@ bench-peers: models
 
 build:
 	@scripts/need.sh cargo cc
-	cargo build --release --features cli --bin supmer
+	cargo build --release --features cli,train --bin supmer
 
 models:
 	@[ -f "$(MODEL)" ] || { scripts/need.sh python3 pip && python3 scripts/fetch_model.py "$(MODEL)"; }

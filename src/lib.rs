@@ -52,6 +52,8 @@ pub mod runtime;
 pub mod soft_prompt;
 pub mod task;
 pub mod text;
+#[cfg(feature = "train")]
+pub mod train;
 
 pub use adapt::{AdaptOptions, Adaptation, Report, adapt};
 pub use adapter::Adapter;

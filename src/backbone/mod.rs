@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod label_trie;
 mod llama;
 pub(crate) mod mapped;
+mod mixture;
 mod safetensors_files;
 pub mod source;
 // Adaptation on top of it is still to come.
@@ -30,6 +31,7 @@ use crate::text::Tokenizer;
 
 pub use fingerprint::{Fingerprint, Match};
 pub use label_trie::LabelTrie;
+pub use mixture::Mixture;
 
 /// One tokenized example: the filled template, then the answer (the gold label's verbalizer).
 #[derive(Clone, Debug, PartialEq)]
@@ -89,17 +91,6 @@ impl LossAndGradient {
             "the loss or its gradient is not finite: lower the learning rate, or the prompt's values have grown too large",
         )
     }
-}
-
-/// Two batches, paired by position, to be mixed.
-#[derive(Clone, Copy, Debug)]
-pub struct Mixture<'a> {
-    /// The task's own examples.
-    pub own: &'a [Sequence],
-    /// As many examples of the other task, each with as many answer tokens as its partner.
-    pub other: &'a [Sequence],
-    /// Weight of `own`, 0 to 1; `other` has the rest.
-    pub lambda: f32,
 }
 
 /// A prompt's computed state (keys and values of every layer), reusable for any text.
@@ -168,23 +159,6 @@ pub trait Backbone: Send + Sync {
 
     /// Lets go of the working memory that calls keep for the next call.
     fn release_memory(&self) {}
-}
-
-/// `InvalidArgument` unless the batches pair, answer token by answer token, and lambda lies in 0..1.
-fn check_pairs(mixture: &Mixture<'_>) -> Result<()> {
-    let Mixture { own, other, lambda } = mixture;
-    let pairs = own.len() == other.len() && own.iter().zip(*other).all(|(a, b)| a.answer.len() == b.answer.len());
-    if pairs && (0.0..=1.0).contains(lambda) {
-        return Ok(());
-    }
-    fail(
-        Status::InvalidArgument,
-        format!(
-            "a mixture takes two batches of as many examples, answers of as many tokens, and a lambda of 0 to 1;              batches of {} and {} and a lambda of {lambda} came",
-            own.len(),
-            other.len()
-        ),
-    )
 }
 
 /// Loads a GGUF file or a Hugging Face folder as the backbone its configuration names.

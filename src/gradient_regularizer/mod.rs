@@ -39,6 +39,13 @@ pub struct Regularized {
     gate_layers: GateActivations,
 }
 
+impl Regularized {
+    /// The layers' output before any rescaling, (P, d).
+    pub fn unscaled(&self) -> &[f32] {
+        self.layers.output()
+    }
+}
+
 impl GradientRegularizer {
     /// psi(G, e) for `gradient` = G, (P, d) row by row, and the pooled hidden state `pooled` = e, (d).
     ///

@@ -79,7 +79,7 @@ fn all_rescalings_and_the_gate_follow_the_authors() {
             let name = format!("psi.choice{}", rescaling as usize);
             close(&done.gradient, &case.expected(&format!("{name}.grad")), &name);
             close(&[done.gate], &case.expected(&format!("{name}.coeff")), &name);
-            close(done.layers.output(), &case.expected("psi.unscaled"), "psi.unscaled");
+            close(done.unscaled(), &case.expected("psi.unscaled"), "psi.unscaled");
         }
     }
 }

@@ -5,7 +5,8 @@ use super::Llama;
 use super::layer::resize;
 use super::network::TrainingMemory;
 use super::packed::Packed;
-use crate::backbone::{LossAndGradient, Mixture, Sequence, check_pairs};
+use crate::backbone::mixture::divergence;
+use crate::backbone::{LossAndGradient, Mixture, Sequence};
 use crate::error::Result;
 use crate::kernels::linear::{self, Output};
 use crate::kernels::{cross_entropy, rms_norm};
@@ -20,7 +21,7 @@ impl Llama {
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
-        check_pairs(&mixture)?;
+        mixture.check()?;
         self.check_batch(prompt, mixture.own)?;
         self.check_batch(prompt, mixture.other)?;
         let pairs: Vec<Sequence> = mixture.own.iter().zip(mixture.other).flat_map(|(a, b)| [a, b]).cloned().collect();
@@ -85,9 +86,7 @@ impl Llama {
         for (row, ((&own, &other), (gap, cross))) in
             logits.chunks_exact_mut(v).zip(own.iter().zip(other).zip(gaps.iter().zip(losses)))
         {
-            // Cross entropy to own is `cross`, to other `cross + gap`; the entropy of the target is taken off.
-            let entropy = if own == other { 0.0 } else { entropy(lambda) };
-            loss += f64::from(cross) + f64::from((1.0 - lambda) * gap) - entropy;
+            loss += divergence(lambda, cross, *gap, own == other);
             row[own as usize] += weight * (1.0 - lambda);
             row[other as usize] -= weight * (1.0 - lambda);
         }
@@ -102,10 +101,4 @@ impl Llama {
         rms_norm::backward(compute, &memory.hidden, norm, epsilon, &buffers.normed, dhidden);
         loss as f32
     }
-}
-
-/// -lambda ln lambda - (1 - lambda) ln (1 - lambda), with 0 ln 0 = 0.
-fn entropy(lambda: f32) -> f64 {
-    let part = |p: f64| if p > 0.0 { -p * p.ln() } else { 0.0 };
-    part(f64::from(lambda)) + part(1.0 - f64::from(lambda))
 }

@@ -14,6 +14,7 @@ mod decoder;
 mod encoder;
 mod feed_forward;
 mod load;
+pub(crate) mod mixture;
 pub(crate) mod network;
 mod relative_position;
 mod weights;

@@ -7,6 +7,8 @@ mod failure;
 mod files;
 mod inspect;
 mod options;
+#[cfg(feature = "train")]
+mod parity;
 mod predict;
 mod progress;
 mod rows;
@@ -53,6 +55,10 @@ enum Command {
     /// Describe a GGUF file, a model folder or an adapter
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::Arguments),
+    /// Reproduce the numbers of a parity folder
+    #[cfg(feature = "train")]
+    #[command(hide = true, after_help = EXIT_CODES)]
+    Parity(parity::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +72,8 @@ fn main() -> ExitCode {
         Command::Predict(arguments) => predict::run(arguments, &console),
         Command::Eval(arguments) => eval::run(arguments, &console),
         Command::Inspect(arguments) => inspect::run(arguments, &console),
+        #[cfg(feature = "train")]
+        Command::Parity(arguments) => parity::run(arguments, &console),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

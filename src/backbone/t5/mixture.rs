@@ -1,0 +1,156 @@
+//! The loss of a mixture of two batches (spec section 4): encoder outputs are mixed, the decoder reads the mixture with the
+//! first batch's inputs, and the loss looks at the first two decoder positions, sentinel and label.
+
+use super::batch::{Example, check_targets};
+use super::network::{EncoderOutput, T5Network};
+use crate::backbone::mixture::divergence;
+use crate::error::{Result, Status, fail};
+use crate::kernels::cross_entropy;
+use crate::runtime::Cancel;
+use crate::soft_prompt::SoftPrompt;
+
+/// Decoder positions that the loss looks at.
+const POSITIONS: usize = 2;
+
+/// A mixture with its loss and its gradient to the prompt.
+pub(crate) struct Mixed {
+    /// Encoder output of the task's own examples.
+    pub own: EncoderOutput,
+    /// Encoder output of the other task's.
+    pub other: EncoderOutput,
+    /// lambda own + (1 - lambda) other; where one of two texts ends (padding left out), the other's rows stand alone
+    /// (deviation: the published code mixes padding).
+    pub mixture: EncoderOutput,
+    /// Logits of all decoder positions, examples one after another.
+    pub logits: Vec<f32>,
+    /// KL(T || softmax(logits)) of every pair, entropy of T included, summed over the two positions.
+    pub per_example: Vec<f32>,
+    /// Their mean.
+    pub loss: f32,
+    /// d loss / d prompt, (P, d).
+    pub gradient: Vec<f32>,
+}
+
+impl T5Network {
+    /// Mixes `own` with `other`, paired by position, `own` weighing `lambda`.
+    ///
+    /// Errors: `InvalidArgument` for batches that do not pair or fewer than two decoder positions, and those of
+    /// [`T5Network::encode`] and [`T5Network::decode`].
+    pub(crate) fn mixture(
+        &self,
+        prompt: &SoftPrompt,
+        (own, other): (&[Example], &[Example]),
+        centers: &[f32],
+        lambda: f32,
+        cancel: &Cancel,
+    ) -> Result<Mixed> {
+        let too_short = |e: &Example| e.decoder_input_ids.len() < POSITIONS || e.labels.len() < POSITIONS;
+        if own.len() != other.len() || own.iter().chain(other).any(too_short) {
+            return fail(
+                Status::InvalidArgument,
+                format!(
+                    "a mixture takes two batches of as many examples, each with {POSITIONS} or more decoder positions; \
+                     batches of {} and {} came",
+                    own.len(),
+                    other.len()
+                ),
+            );
+        }
+        let first = self.encode(prompt, own, centers, cancel)?;
+        let second = self.encode(prompt, other, centers, cancel)?;
+        let mixture = mix(&first.output, &second.output, lambda, self.width());
+        let decoded = self.decode(&mixture, own, cancel)?;
+        let (per_example, dlogits) = self.mixed_targets(&decoded.logits, own, other, lambda)?;
+        let dmixture = self.decode_backward(&mixture, &decoded, &dlogits, cancel)?;
+        let [to_first, to_second] = unmix(&first.output, &second.output, &dmixture, lambda, self.width());
+        let mut gradient = self.encode_backward(&first, &to_first, cancel)?;
+        let more = self.encode_backward(&second, &to_second, cancel)?;
+        gradient.iter_mut().zip(&more).for_each(|(sum, g)| *sum += g);
+        let loss = (per_example.iter().map(|&l| f64::from(l)).sum::<f64>() / own.len().max(1) as f64) as f32;
+        let (own, other) = (first.output, second.output);
+        Ok(Mixed { own, other, mixture, logits: decoded.logits, per_example, loss, gradient })
+    }
+
+    /// The loss of every pair, and the gradient of their mean to the logits.
+    fn mixed_targets(
+        &self,
+        logits: &[f32],
+        own: &[Example],
+        other: &[Example],
+        lambda: f32,
+    ) -> Result<(Vec<f32>, Vec<f32>)> {
+        let v = self.vocabulary();
+        check_targets(own, logits.len() / v, v)?;
+        let weight = 1.0 / own.len().max(1) as f32;
+        let targets: Vec<u32> = own.iter().flat_map(|e| e.labels.iter().map(|&id| id as u32)).collect();
+        let mut dlogits = logits.to_vec();
+        let cross = self
+            .compute
+            .threads
+            .enter(|| cross_entropy::forward_backward(&self.compute, &mut dlogits, v, &targets, weight));
+        let mut per_example = Vec::with_capacity(own.len());
+        let mut row = 0;
+        for (own, other) in own.iter().zip(other) {
+            let mut loss = 0.0;
+            for (position, &label) in own.labels.iter().enumerate() {
+                let slopes = &mut dlogits[row * v..(row + 1) * v];
+                if position < POSITIONS {
+                    let (label, partner) = (label as usize, other.labels[position]);
+                    let Some(partner) = usize::try_from(partner).ok().filter(|&id| id < v) else {
+                        return fail(Status::InvalidArgument, format!("label id {partner} is outside the vocabulary"));
+                    };
+                    let gap = logits[row * v + label] - logits[row * v + partner];
+                    loss += divergence(lambda, cross[row], gap, label == partner);
+                    slopes[label] += weight * (1.0 - lambda);
+                    slopes[partner] -= weight * (1.0 - lambda);
+                } else {
+                    slopes.fill(0.0);
+                }
+                row += 1;
+            }
+            per_example.push(loss as f32);
+        }
+        Ok((per_example, dlogits))
+    }
+}
+
+/// Rows of `a` and `b` mixed example by example, masks joined.
+fn mix(a: &EncoderOutput, b: &EncoderOutput, lambda: f32, d: usize) -> EncoderOutput {
+    let mut mixed = EncoderOutput { hidden: Vec::new(), lengths: Vec::new(), mask: Vec::new() };
+    let (mut at, mut bt) = (0, 0);
+    for (&m, &n) in a.lengths.iter().zip(&b.lengths) {
+        for i in 0..m.max(n) {
+            let rows =
+                [(i < m).then(|| &a.hidden[(at + i) * d..][..d]), (i < n).then(|| &b.hidden[(bt + i) * d..][..d])];
+            match rows {
+                [Some(a), Some(b)] => {
+                    mixed.hidden.extend(a.iter().zip(b).map(|(a, b)| lambda * a + (1.0 - lambda) * b));
+                }
+                [alone, None] | [None, alone] => mixed.hidden.extend(alone.into_iter().flatten()),
+            }
+            mixed.mask.push(i < m && a.mask[at + i] || i < n && b.mask[bt + i]);
+        }
+        mixed.lengths.push(m.max(n));
+        (at, bt) = (at + m, bt + n);
+    }
+    mixed
+}
+
+/// The gradients to the rows of `a` and `b` from that to their mixture.
+fn unmix(a: &EncoderOutput, b: &EncoderOutput, dmixture: &[f32], lambda: f32, d: usize) -> [Vec<f32>; 2] {
+    let (mut to_a, mut to_b) = (Vec::with_capacity(a.hidden.len()), Vec::with_capacity(b.hidden.len()));
+    let mut start = 0;
+    for (&m, &n) in a.lengths.iter().zip(&b.lengths) {
+        for (i, row) in dmixture[start * d..(start + m.max(n)) * d].chunks_exact(d).enumerate() {
+            let weights = if i < m && i < n { (lambda, 1.0 - lambda) } else { (1.0, 1.0) };
+            if i < m {
+                to_a.extend(row.iter().map(|g| weights.0 * g));
+            }
+            if i < n {
+                to_b.extend(row.iter().map(|g| weights.1 * g));
+            }
+        }
+        start += m.max(n);
+    }
+    [to_a, to_b]
+}
