@@ -25,7 +25,7 @@ pub(crate) fn map(path: &Path) -> Result<Arc<Mmap>> {
 /// Reads the regular file `path` of at most `most` bytes.
 ///
 /// Errors: as [`map`], and `TooLarge`.
-pub(super) fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, most: usize) -> Result<Vec<u8>> {
     let (file, length) = open(path)?;
     let too_large = || Error::new(Status::TooLarge, format!("{}: more than {most} bytes", path.display()));
     if length > most as u64 {

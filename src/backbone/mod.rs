@@ -11,7 +11,7 @@ pub mod label_trie;
 mod llama;
 pub(crate) mod mapped;
 mod mixture;
-mod safetensors_files;
+pub(crate) mod safetensors_files;
 pub mod source;
 // Adaptation on top of it is still to come.
 #[allow(dead_code)]

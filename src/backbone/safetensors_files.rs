@@ -148,7 +148,7 @@ impl WeightFile {
 
 /// The header and where the data starts. The crate checks that tensors follow each other and have the size their
 /// shape says; here their end is compared with the file's.
-fn read_header(bytes: &[u8]) -> Result<(Metadata, usize)> {
+pub(crate) fn read_header(bytes: &[u8]) -> Result<(Metadata, usize)> {
     let corrupt = |message: String| Error::new(Status::CorruptFile, message);
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
         return Err(corrupt(format!("{} bytes are too few for a safetensors file", bytes.len())));

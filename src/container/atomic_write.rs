@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all: written beside, synced, renamed.
+//! Files and folders that are there whole or not at all: written beside, synced, renamed.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -13,12 +13,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     if path.file_name().is_none() || path.is_dir() {
         return fail(Status::InvalidArgument, format!("{}: this names a folder, a file is needed", path.display()));
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let failed = |e: std::io::Error| Error::io(path, &e);
-    let (mut file, beside) = create_beside(folder).map_err(failed)?;
+    let create = |beside: &Path| OpenOptions::new().write(true).create_new(true).open(beside);
+    let (mut file, beside) = create_beside(folder, create).map_err(failed)?;
     let written = write_synced(&mut file, bytes);
     drop(file);
     if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
@@ -30,15 +28,53 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A new file of a name of its own: process and counter, so that saves at the same time do not meet.
-fn create_beside(folder: &Path) -> std::io::Result<(File, PathBuf)> {
+/// Makes the new folder `path` of `files` (name and bytes). On failure nothing is left of it.
+///
+/// Errors: `InvalidArgument` when something is at `path` already, `NotFound` for a missing parent, `Io`, `DiskFull`.
+pub(crate) fn create_folder(path: &Path, files: &[(&str, &[u8])]) -> Result<()> {
+    let refuse = |status, why: &str| fail(status, format!("{}: {why}", path.display()));
+    if path.file_name().is_none() || fs::symlink_metadata(path).is_ok() {
+        return refuse(Status::InvalidArgument, "exists already and is left as it is; name a new folder");
+    }
+    let parent = folder_of(path);
+    if !parent.is_dir() {
+        return refuse(Status::NotFound, "the folder it is to lie in does not exist; create that first");
+    }
+    let failed = |e: std::io::Error| Error::io(path, &e);
+    let ((), beside) = create_beside(parent, |beside| fs::create_dir(beside)).map_err(failed)?;
+    let fill = || {
+        for (name, bytes) in files {
+            let mut file = OpenOptions::new().write(true).create_new(true).open(beside.join(name))?;
+            write_synced(&mut file, bytes)?;
+        }
+        sync_folder(&beside);
+        fs::rename(&beside, path)
+    };
+    if let Err(error) = fill() {
+        let _ = fs::remove_dir_all(&beside);
+        return Err(failed(error));
+    }
+    sync_folder(parent);
+    Ok(())
+}
+
+/// The folder that `path` lies in.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Something new in `folder` under a name of its own: process and counter, so that saves at the same time do not meet.
+fn create_beside<T>(folder: &Path, create: impl Fn(&Path) -> std::io::Result<T>) -> std::io::Result<(T, PathBuf)> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     loop {
         let name =
             OsString::from(format!(".supmer-{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
         let beside = folder.join(name);
-        match OpenOptions::new().write(true).create_new(true).open(&beside) {
-            Ok(file) => return Ok((file, beside)),
+        match create(&beside) {
+            Ok(made) => return Ok((made, beside)),
             // Left behind by a crashed process of the same number.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
@@ -90,6 +126,30 @@ mod tests {
         let is_folder = replace(folder.path(), b"x").unwrap_err();
         assert_eq!(is_folder.status(), Status::InvalidArgument);
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_new_folder_comes_whole_and_never_takes_the_place_of_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        create_folder(&path, &[("a", b"1"), ("b", b"22")]).unwrap();
+        assert_eq!((fs::read(path.join("a")).unwrap(), fs::read(path.join("b")).unwrap()), (b"1".into(), b"22".into()));
+        let (empty, file) = (folder.path().join("empty"), folder.path().join("file"));
+        fs::create_dir(&empty).unwrap();
+        fs::write(&file, b"x").unwrap();
+        for taken in [&path, &empty, &file, &folder.path().join("..")] {
+            let error = create_folder(taken, &[("c", b"3")]).unwrap_err();
+            assert_eq!(error.status(), Status::InvalidArgument, "{error}");
+            assert!(error.to_string().contains("exists already"), "{error}");
+        }
+        let missing = create_folder(&folder.path().join("no/new"), &[("c", b"3")]).unwrap_err();
+        assert_eq!(missing.status(), Status::NotFound);
+        let broken = create_folder(&folder.path().join("broken"), &[("d", b"4"), ("no/such", b"5")]).unwrap_err();
+        assert_eq!(broken.status(), Status::NotFound);
+        let mut left = names(folder.path());
+        left.sort();
+        assert_eq!(left, ["empty", "file", "new"]);
+        assert!(names(&empty).is_empty());
     }
 
     #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
-//! Files of other libraries, read as data.
+//! Files of other libraries, read as data and, for PEFT, written.
 
+pub mod peft;
 mod pickle;
 mod strided;
 mod torch_archive;
