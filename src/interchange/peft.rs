@@ -13,10 +13,11 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::adapter::{Adapter, Lineage, atomic_write};
+use crate::adapter::{Adapter, Lineage};
 use crate::backbone::excerpt::excerpt;
 use crate::backbone::safetensors_files::read_header;
 use crate::backbone::{Backbone, mapped};
+use crate::container::atomic_write;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::{MAX_ADAPTER_BYTES, MAX_CONTEXT, MAX_NAME_BYTES, MAX_PROMPT_ROWS, within};
 use crate::predict::PreparedTask;
@@ -289,7 +290,16 @@ mod tests {
         let fingerprint = Fingerprint { architecture: architecture.to_owned(), shape, tokenizer, weights };
         let method = "prompt-tuning".to_owned();
         let (seed, steps, train_examples, max_tokens) = (0, 1, 2, 8);
-        let lineage = Lineage { method, seed, steps, train_examples, dev_accuracy: None, dev_loss: None, max_tokens, bundle: None };
+        let lineage = Lineage {
+            method,
+            seed,
+            steps,
+            train_examples,
+            dev_accuracy: None,
+            dev_loss: None,
+            max_tokens,
+            bundle: None,
+        };
         let values = (0..rows * WIDTH).map(|i| i as f32 / 3.0 - 1.0).collect();
         Adapter::new(SoftPrompt::new(rows, WIDTH, values).unwrap(), task, lineage, fingerprint)
     }

@@ -3,8 +3,10 @@
 mod adapt;
 mod console;
 mod eval;
+mod export_peft;
 mod failure;
 mod files;
+mod import_peft;
 mod inspect;
 mod options;
 #[cfg(feature = "train")]
@@ -59,6 +61,12 @@ enum Command {
     #[cfg(feature = "train")]
     #[command(hide = true, after_help = EXIT_CODES)]
     Parity(parity::Arguments),
+    /// Write an adapter's prompt as a folder that Hugging Face PEFT loads
+    #[command(after_help = EXIT_CODES)]
+    ExportPeft(export_peft::Arguments),
+    /// Make an adapter from a prompt that Hugging Face PEFT trained
+    #[command(after_help = EXIT_CODES)]
+    ImportPeft(import_peft::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -74,6 +82,8 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments, &console),
         #[cfg(feature = "train")]
         Command::Parity(arguments) => parity::run(arguments, &console),
+        Command::ExportPeft(arguments) => export_peft::run(arguments, &console),
+        Command::ImportPeft(arguments) => import_peft::run(arguments, &console),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
