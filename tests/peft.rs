@@ -74,7 +74,8 @@ fn adapter(model: &Model) -> Adapter {
     (values[0], values[1]) = (-0.0, f32::from_bits(1));
     let method = "prompt-tuning".to_owned();
     let (seed, steps, train_examples, max_tokens) = (1, 2, 3, 64);
-    let lineage = Lineage { method, seed, steps, train_examples, dev_accuracy: None, dev_loss: None, max_tokens };
+    let lineage =
+        Lineage { method, seed, steps, train_examples, dev_accuracy: None, dev_loss: None, max_tokens, bundle: None };
     let prompt = SoftPrompt::new(ROWS, WIDTH, values).unwrap();
     Adapter::new(prompt, task, lineage, model.backbone().fingerprint().clone())
 }
