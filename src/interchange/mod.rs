@@ -1,5 +1,6 @@
 //! Files of other libraries, read as data and, for PEFT, written.
 
+pub mod checkpoint;
 pub mod peft;
 mod pickle;
 mod strided;

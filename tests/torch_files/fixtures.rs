@@ -19,7 +19,7 @@ struct Expected {
     refused: BTreeMap<String, String>,
 }
 
-fn place(name: &str) -> PathBuf {
+pub fn place(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/torch").join(name)
 }
 

@@ -3,6 +3,7 @@
 
 mod archives;
 mod checkpoint;
+mod checkpoint_bundle;
 mod fixtures;
 mod pickles;
 

@@ -6,6 +6,7 @@ mod eval;
 mod export_peft;
 mod failure;
 mod files;
+mod import_checkpoint;
 mod import_peft;
 mod inspect;
 mod options;
@@ -54,13 +55,16 @@ enum Command {
     /// Measure methods on a labelled data set over several seeds
     #[command(after_help = EXIT_CODES)]
     Eval(eval::Arguments),
-    /// Describe a GGUF file, a model folder or an adapter
+    /// Describe a GGUF file, a model folder, an adapter or a bundle
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::Arguments),
     /// Reproduce the numbers of a parity folder
     #[cfg(feature = "train")]
     #[command(hide = true, after_help = EXIT_CODES)]
     Parity(parity::Arguments),
+    /// Make a bundle from the authors' PyTorch files
+    #[command(after_help = EXIT_CODES)]
+    ImportCheckpoint(import_checkpoint::Arguments),
     /// Write an adapter's prompt as a folder that Hugging Face PEFT loads
     #[command(after_help = EXIT_CODES)]
     ExportPeft(export_peft::Arguments),
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments, &console),
         #[cfg(feature = "train")]
         Command::Parity(arguments) => parity::run(arguments, &console),
+        Command::ImportCheckpoint(arguments) => import_checkpoint::run(arguments, &console),
         Command::ExportPeft(arguments) => export_peft::run(arguments, &console),
         Command::ImportPeft(arguments) => import_peft::run(arguments, &console),
     };
