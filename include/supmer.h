@@ -107,7 +107,7 @@ void supmer_abi_0(void);
 
 /**
  * Whether this library, on this processor, has a feature. Known names: "gguf", "safetensors" (model files it reads),
- * "llama" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them).
+ * "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them).
  *
  * - `name`, `name_length`: the feature's name.
  * - Returns: false also for a name this version does not know.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use supmer::backbone::source::Source;
+use supmer::backbone::llama_source::LlamaSource;
 use supmer::text::Tokenizer;
 
 /// A line and its ids as llama.cpp gives them, special tokens off, no BOS.
@@ -17,7 +17,7 @@ fn tokenizer() -> Tokenizer {
     let path = std::env::var_os("SUPMER_MODEL").map(PathBuf::from);
     let path =
         path.expect("set SUPMER_MODEL to the path of SmolLM2-135M-Instruct.Q4_1.gguf (make print-model prints it)");
-    Source::open(&path).unwrap().tokenizer
+    LlamaSource::open(&path).unwrap().tokenizer
 }
 
 fn lines() -> Vec<Line> {

@@ -102,6 +102,20 @@ impl LlamaConfig {
         Ok(())
     }
 
+    /// Names and values of the sizes.
+    pub fn sizes(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("layers", self.layers),
+            ("width", self.width),
+            ("heads", self.heads),
+            ("kv_heads", self.kv_heads),
+            ("head_width", self.head_width),
+            ("feed_forward", self.feed_forward),
+            ("vocabulary", self.vocabulary),
+            ("context", self.context),
+        ]
+    }
+
     /// The sizes in one line, the same for every file of one model, e.g. "30x576 heads 9/3x64 ff 1536 vocab 49152".
     pub fn shape(&self) -> String {
         let Self { layers, width, heads, kv_heads, head_width, feed_forward, vocabulary, .. } = self;

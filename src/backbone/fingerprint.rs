@@ -11,7 +11,7 @@ use crate::limits::MAX_NAME_BYTES;
 /// Identity of a backbone on two levels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// Architecture name, "llama".
+    /// Architecture name, "llama" or "t5".
     pub architecture: String,
     /// Sizes that must match, e.g. "30x576 heads 9/3x64 ff 1536 vocab 49152".
     pub shape: String,

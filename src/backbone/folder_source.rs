@@ -1,11 +1,12 @@
-//! A backbone in a Hugging Face folder: config.json, tokenizer.json and safetensors.
+//! A Llama-family backbone in a Hugging Face folder: config.json, tokenizer.json and safetensors.
 
 use std::path::Path;
 
 use super::config::HuggingFaceConfig;
+use super::config::fields::parse_object;
+use super::llama_source::LlamaSource;
 use super::mapped;
 use super::safetensors_files::SafetensorsFiles;
-use super::source::Source;
 use super::tensors::{Head, TensorNames, TensorReader};
 use crate::error::{Error, Result, Status};
 use crate::limits::{MAX_JSON_BYTES, MAX_TOKENIZER_BYTES};
@@ -28,23 +29,34 @@ const NAMES: TensorNames = TensorNames {
 };
 
 /// Opens the folder `path`.
-pub(super) fn open(path: &Path) -> Result<Source> {
+pub(super) fn open(path: &Path) -> Result<LlamaSource> {
     let HuggingFaceConfig { llama: config, tied } = config(path)?;
     let store = SafetensorsFiles::open(path)?;
     let head = if tied { Head::Tied } else { Head::Separate };
     // The weights are going to be expanded: what was only looked at need not stay in memory.
     let weights = TensorReader::new(&store, true).network(&NAMES, &config, head)?;
-    Source::assemble(path, config, tokenizer(path)?, weights, false)
+    LlamaSource::assemble(path, config, tokenizer(path)?, weights, false)
 }
 
 /// Reads `config.json` in `folder`.
 pub(super) fn config(folder: &Path) -> Result<HuggingFaceConfig> {
-    let path = folder.join("config.json");
-    let bytes = mapped::read(&path, MAX_JSON_BYTES)?;
-    HuggingFaceConfig::parse(&bytes).map_err(|e| e.context(path.display()))
+    read_config(folder, HuggingFaceConfig::parse)
 }
 
-fn tokenizer(folder: &Path) -> Result<Tokenizer> {
+/// Whether `config.json` in `folder` says that it holds a `model_type`; what cannot be read holds none.
+pub(super) fn is_model_type(folder: &Path, model_type: &str) -> bool {
+    let read = read_config(folder, parse_object);
+    read.is_ok_and(|fields| fields.get("model_type").is_some_and(|found| found == model_type))
+}
+
+/// What `parse` makes of the bytes of `config.json` in `folder`.
+pub(super) fn read_config<T>(folder: &Path, parse: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+    let path = folder.join("config.json");
+    parse(&mapped::read(&path, MAX_JSON_BYTES)?).map_err(|e| e.context(path.display()))
+}
+
+/// Reads `tokenizer.json`, and `tokenizer_config.json` where there is one, in `folder`.
+pub(super) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
     let path = folder.join("tokenizer.json");
     let bytes = mapped::read(&path, MAX_TOKENIZER_BYTES)?;
     let config_path = folder.join("tokenizer_config.json");

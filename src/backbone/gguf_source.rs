@@ -8,8 +8,8 @@ use memmap2::Mmap;
 use super::config::LlamaConfig;
 use super::excerpt::excerpt;
 use super::gguf::{Array, Gguf, Value};
+use super::llama_source::LlamaSource;
 use super::mapped;
-use super::source::Source;
 use super::tensors::{Head, StoredTensor, TensorNames, TensorReader, TensorStore};
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::{MAX_VOCABULARY, MAX_WIDTH};
@@ -34,7 +34,7 @@ const NAMES: TensorNames = TensorNames {
 const ROTARY_DIVISORS: &str = "rope_freqs.weight";
 
 /// Opens the GGUF file `path`.
-pub(super) fn open(path: &Path) -> Result<Source> {
+pub(super) fn open(path: &Path) -> Result<LlamaSource> {
     let map = mapped::map(path)?;
     let place = path.display().to_string();
     let gguf = Gguf::parse(&map).map_err(|e| e.context(&place))?;
@@ -48,7 +48,7 @@ pub(super) fn open(path: &Path) -> Result<Source> {
     let head = if gguf.tensor(NAMES.head).is_some() { Head::Separate } else { Head::Tied };
     let weights = reader.network(&NAMES, &config, head)?;
     let tokenizer = Tokenizer::from_gguf(&vocabulary).map_err(|e| e.context(&place))?;
-    Source::assemble(path, config, tokenizer, weights, true)
+    LlamaSource::assemble(path, config, tokenizer, weights, true)
 }
 
 struct GgufStore<'a> {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::gguf::Gguf;
 use super::safetensors_files::SafetensorsFiles;
 use super::tensors::TensorStore;
-use super::{folder_source, mapped};
+use super::{folder_source, mapped, t5};
 use crate::error::Result;
 
 /// A summary of a GGUF file or a model folder.
@@ -59,7 +59,18 @@ fn inspect_gguf(path: &Path) -> Result<ModelSummary> {
 }
 
 fn inspect_folder(path: &Path) -> Result<ModelSummary> {
-    let config = folder_source::config(path)?;
+    let metadata = if folder_source::is_model_type(path, t5::MODEL_TYPE) {
+        t5::summary(path)?
+    } else {
+        let config = folder_source::config(path)?;
+        vec![
+            ("architecture", "llama".to_owned()),
+            ("shape", config.llama.shape()),
+            ("context", config.llama.context.to_string()),
+            ("norm_epsilon", config.llama.norm_epsilon.to_string()),
+            ("tied_head", config.tied.to_string()),
+        ]
+    };
     let store = SafetensorsFiles::open(path)?;
     let mut tensors = Vec::new();
     for name in store.names() {
@@ -72,15 +83,7 @@ fn inspect_folder(path: &Path) -> Result<ModelSummary> {
             });
         }
     }
-    let llama = &config.llama;
-    let metadata = [
-        ("architecture", "llama".to_owned()),
-        ("shape", llama.shape()),
-        ("context", llama.context.to_string()),
-        ("norm_epsilon", llama.norm_epsilon.to_string()),
-        ("tied_head", config.tied.to_string()),
-    ];
-    let metadata = metadata.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let metadata = metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Ok(ModelSummary { format: "Hugging Face folder".to_owned(), metadata, tensors })
 }
 
@@ -110,5 +113,9 @@ mod tests {
         assert_eq!(folder.tensors.len(), 21);
         assert!(folder.metadata.contains(&("shape".into(), "2x64 heads 4/2x16 ff 96 vocab 320".into())));
         assert!(folder.tensors.iter().all(|t| t.format == "BF16"));
+
+        let t5 = inspect(&fixture("parity/v11")).unwrap();
+        assert!(t5.metadata.contains(&("shape".into(), "2+2x32 heads 4x8 ff 64 vocab 128".into())));
+        assert!(t5.metadata.contains(&("feed_forward".into(), "gated-gelu".into())));
     }
 }

@@ -9,12 +9,11 @@ mod gguf_source;
 pub mod inspect;
 pub mod label_trie;
 mod llama;
+pub mod llama_source;
 pub(crate) mod mapped;
 mod mixture;
 pub(crate) mod safetensors_files;
 pub mod source;
-// Adaptation on top of it is still to come.
-#[allow(dead_code)]
 pub(crate) mod t5;
 mod tensors;
 pub mod weights;
@@ -36,7 +35,8 @@ pub use mixture::Mixture;
 /// One tokenized example: the filled template, then the answer (the gold label's verbalizer).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequence {
-    /// Token ids of the filled template, a BOS included where the model has one. At least one.
+    /// Token ids of the filled template, a BOS included where the model has one. At least one. For T5 the encoder's
+    /// text, which holds the sentinel `<extra_id_0>` where the answer belongs (at the end when it holds none).
     pub text: Vec<u32>,
     /// Token ids of the verbalizer. At least one.
     pub answer: Vec<u32>,
@@ -49,6 +49,21 @@ impl Sequence {
     /// A text and its answer, all embeddings looked up.
     pub fn new(text: Vec<u32>, answer: Vec<u32>) -> Self {
         Self { text, answer, given: Vec::new() }
+    }
+
+    /// `InvalidArgument` for given embeddings of another width than `d` or outside their text.
+    fn check_given(&self, d: usize) -> Result<()> {
+        match self.given.iter().find(|(at, row)| *at >= self.text.len() || row.len() != d) {
+            Some((at, row)) => fail(
+                Status::InvalidArgument,
+                format!(
+                    "a given embedding has {d} values and a place in its text of {}; one of {} at {at} came",
+                    self.text.len(),
+                    row.len()
+                ),
+            ),
+            None => Ok(()),
+        }
     }
 }
 
@@ -93,7 +108,8 @@ impl LossAndGradient {
     }
 }
 
-/// A prompt's computed state (keys and values of every layer), reusable for any text.
+/// A prompt's computed state, reusable for any text: keys and values of every layer, or (T5, whose encoder mixes it with
+/// the text) the prompt as it is.
 pub trait PromptState: Send + Sync {
     /// Memory held, for the cache's bound.
     fn bytes(&self) -> usize;
@@ -163,6 +179,8 @@ pub trait Backbone: Send + Sync {
 
 /// Loads a GGUF file or a Hugging Face folder as the backbone its configuration names.
 pub fn load(path: &Path, options: &ModelOptions) -> Result<Box<dyn Backbone>> {
-    let source = source::Source::open(path)?;
-    Ok(Box::new(llama::Llama::load(source, options)?))
+    Ok(match source::Source::open(path)? {
+        source::Source::Llama(source) => Box::new(llama::Llama::load(*source, options)?),
+        source::Source::T5(source) => Box::new(t5::T5::load(*source, options)?),
+    })
 }

@@ -1,49 +1,20 @@
-//! Where a backbone comes from: a GGUF file or a Hugging Face folder, behind one face.
+//! Where a backbone comes from: what a file or folder holds, told by its configuration.
 
 use std::path::Path;
 
-use super::config::LlamaConfig;
 use super::fingerprint::Fingerprint;
-use super::tensors::Weights;
-use super::weights::FrozenMatrix;
-use super::{folder_source, gguf_source};
+use super::folder_source;
+use super::llama_source::LlamaSource;
+use super::t5::{self, T5Source};
 use crate::error::{Result, Status, fail};
 use crate::text::Tokenizer;
 
-/// The weights of one layer.
-#[allow(missing_docs)]
-pub struct LayerWeights {
-    pub attention_norm: Vec<f32>,
-    pub query: FrozenMatrix,
-    pub key: FrozenMatrix,
-    pub value: FrozenMatrix,
-    pub output: FrozenMatrix,
-    pub feed_forward_norm: Vec<f32>,
-    pub gate: FrozenMatrix,
-    pub up: FrozenMatrix,
-    pub down: FrozenMatrix,
-}
-
-/// Everything a Llama-family backbone is made of, shapes checked against the configuration.
-pub struct Source {
-    /// Name of the file or folder, for messages.
-    pub name: String,
-    /// Shape and settings.
-    pub config: LlamaConfig,
-    /// The tokenizer.
-    pub tokenizer: Tokenizer,
-    /// Token embeddings, (V, d).
-    pub embedding: FrozenMatrix,
-    /// Layers, first to last.
-    pub layers: Vec<LayerWeights>,
-    /// Weight of the final norm.
-    pub final_norm: Vec<f32>,
-    /// The output head (V, d) when it is not the embedding.
-    pub head: Option<FrozenMatrix>,
-    /// Identity of the backbone.
-    pub fingerprint: Fingerprint,
-    /// Whether the weights come quantized or half (GGUF: stay stored by default).
-    pub is_gguf: bool,
+/// The opened parts of a backbone, shapes checked against its configuration.
+pub enum Source {
+    /// The Llama family, from GGUF files and folders.
+    Llama(Box<LlamaSource>),
+    /// T5, from folders.
+    T5(Box<T5Source>),
 }
 
 impl Source {
@@ -51,67 +22,50 @@ impl Source {
     ///
     /// Errors: `NotFound`, `CorruptFile`, `NotFinite`, `TooLarge`, `Unsupported` by name.
     pub fn open(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return folder_source::open(path);
+        if path.is_dir() && folder_source::is_model_type(path, t5::MODEL_TYPE) {
+            return Ok(Source::T5(Box::new(T5Source::open(path)?)));
         }
-        if path.extension().is_some_and(|extension| extension == "safetensors") {
-            let message = format!("{}: give the folder that holds it and its config.json", path.display());
-            return fail(Status::InvalidArgument, message);
-        }
-        gguf_source::open(path)
+        Ok(Source::Llama(Box::new(LlamaSource::open(path)?)))
     }
 
-    /// Expands all matrices to f32 memory of their own and lets the file go.
-    pub fn expand(&mut self) {
-        self.embedding = self.embedding.expanded();
-        for layer in &mut self.layers {
-            let LayerWeights { query, key, value, output, gate, up, down, .. } = layer;
-            for matrix in [query, key, value, output, gate, up, down] {
-                *matrix = matrix.expanded();
-            }
+    /// Identity of the backbone.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        match self {
+            Source::Llama(source) => &source.fingerprint,
+            Source::T5(source) => source.fingerprint(),
         }
-        self.head = self.head.as_ref().map(FrozenMatrix::expanded);
     }
 
-    /// A source from its parts, read from `path`.
-    ///
-    /// Errors: `CorruptFile` when the tokenizer can give ids that have no embedding.
-    pub(super) fn assemble(
-        path: &Path,
-        config: LlamaConfig,
-        tokenizer: Tokenizer,
-        weights: Weights,
-        is_gguf: bool,
-    ) -> Result<Self> {
-        if tokenizer.token_count() > config.vocabulary {
-            let message = format!(
-                "{}: the tokenizer has {} tokens, the embedding only {} rows",
-                path.display(),
-                tokenizer.token_count(),
-                config.vocabulary
-            );
-            return fail(Status::CorruptFile, message);
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        match self {
+            Source::Llama(source) => &source.tokenizer,
+            Source::T5(source) => source.tokenizer(),
         }
-        let fingerprint = Fingerprint {
-            architecture: "llama".to_owned(),
-            shape: config.shape(),
-            tokenizer: tokenizer.digest().to_owned(),
-            weights: weights.digest,
-        };
-        let name = path.file_name().map_or(path.as_os_str(), |name| name).to_string_lossy().into_owned();
-        Ok(Self {
-            name,
-            config,
-            tokenizer,
-            embedding: weights.embedding,
-            layers: weights.layers,
-            final_norm: weights.final_norm,
-            head: weights.head,
-            fingerprint,
-            is_gguf,
-        })
+    }
+
+    /// Names and values of the network's sizes.
+    pub fn sizes(&self) -> Vec<(&'static str, usize)> {
+        match self {
+            Source::Llama(source) => source.config.sizes(),
+            Source::T5(source) => source.sizes(),
+        }
+    }
+
+    /// Whether the output head is a tensor of its own, not the embedding.
+    pub fn has_separate_head(&self) -> bool {
+        match self {
+            Source::Llama(source) => source.head.is_some(),
+            Source::T5(source) => source.has_separate_head(),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// `CorruptFile` when the tokenizer can give ids that have no row of the embedding's `rows`.
+pub(super) fn check_rows(tokenizer: &Tokenizer, rows: usize) -> Result<()> {
+    let count = tokenizer.token_count();
+    if count > rows {
+        return fail(Status::CorruptFile, format!("the tokenizer has {count} tokens, the embedding only {rows} rows"));
+    }
+    Ok(())
+}

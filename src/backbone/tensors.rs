@@ -8,7 +8,7 @@ use memmap2::Mmap;
 use super::config::LlamaConfig;
 use super::excerpt::excerpt;
 use super::fingerprint::WeightsDigest;
-use super::source::LayerWeights;
+use super::llama_source::LayerWeights;
 use super::weights::{Format, FrozenMatrix, Storage};
 use crate::error::{Error, Result, Status, fail};
 

@@ -74,7 +74,7 @@ pub extern "C" fn supmer_abi_version() -> u32 {
 pub extern "C" fn supmer_abi_0() {}
 
 /// Whether this library, on this processor, has a feature. Known names: "gguf", "safetensors" (model files it reads),
-/// "llama" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them).
+/// "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them).
 ///
 /// - `name`, `name_length`: the feature's name.
 /// - Returns: false also for a name this version does not know.
@@ -101,7 +101,7 @@ pub extern "C" fn supmer_live_handle_count() -> usize {
 
 fn has_feature(name: &str) -> bool {
     match name {
-        "gguf" | "safetensors" | "llama" => true,
+        "gguf" | "safetensors" | "llama" | "t5" => true,
         "avx2" => Isa::Avx2.is_available(),
         "avx512" => Isa::Avx512.is_available(),
         _ => false,

@@ -78,7 +78,8 @@ impl Tokenizer {
             }
         };
         let user_tokens = UserTokens::new(tokens_of(v, |kind| kind == USER_DEFINED));
-        Ok(Self { encoder, user_tokens, space_prefix, bos, token_count: v.tokens.len(), digest })
+        let sentinels = UserTokens::default();
+        Ok(Self { encoder, user_tokens, sentinels, space_prefix, bos, token_count: v.tokens.len(), digest })
     }
 }
 

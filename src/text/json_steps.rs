@@ -5,6 +5,7 @@ use tokenizers::normalizers::{NormalizerWrapper, Sequence as Normalizers};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 
+use super::charsmap;
 use super::tokenizer::SpacePrefix;
 use crate::error::{Error, Result, Status, fail};
 
@@ -13,7 +14,17 @@ const MAX_STEPS: usize = 8;
 /// Most bytes of a pattern.
 const MAX_PATTERN_BYTES: usize = 4096;
 
-/// What happens to text before the merges; the space in front is kept apart because parts of a template go without it.
+/// Which tokens the steps prepare text for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StepsFor {
+    /// Byte pairs: the space in front is kept apart because parts of a template go without it.
+    BytePairs,
+    /// Unigrams: every part has the space in front, as T5 was trained and as parts are tokenized where they come from
+    /// (spec section 7); SentencePiece's own normalizers are known.
+    Unigrams,
+}
+
+/// What happens to text before the merges.
 #[derive(Default)]
 pub(super) struct JsonSteps {
     pub(super) normalizer: Option<NormalizerWrapper>,
@@ -22,14 +33,25 @@ pub(super) struct JsonSteps {
 }
 
 /// Reads both. Errors: `Unsupported` names the step, `CorruptFile` when a known step has wrong settings.
-pub(super) fn read(normalizer: Option<&Value>, pre_tokenizer: Option<&Value>) -> Result<JsonSteps> {
+pub(super) fn read(
+    normalizer: Option<&Value>,
+    pre_tokenizer: Option<&Value>,
+    steps_for: StepsFor,
+) -> Result<JsonSteps> {
+    let unigrams = steps_for == StepsFor::Unigrams;
     let mut space_prefix = SpacePrefix::default();
     let mut normalizers: Vec<NormalizerWrapper> = Vec::new();
     for step in flatten(normalizer, "normalizer", "normalizers")? {
         match kind_of(step) {
             "NFC" | "NFD" | "NFKC" | "NFKD" | "Lowercase" => normalizers.push(parse(step, "normalizer")?),
+            "Precompiled" if unigrams => {
+                charsmap::check(step["precompiled_charsmap"].as_str().unwrap_or_default())?;
+                normalizers.push(parse(step, "normalizer")?);
+            }
+            "Strip" if unigrams => normalizers.push(parse(step, "normalizer")?),
+            "Replace" if unigrams && joins_spaces(step) => normalizers.push(parse(step, "normalizer")?),
             "Replace" if replaces_spaces(step) => normalizers.push(parse(step, "normalizer")?),
-            "Prepend" if step["prepend"] == "▁" => {
+            "Prepend" if !unigrams && step["prepend"] == "▁" => {
                 space_prefix = SpacePrefix { at_start: true, after_user_tokens: true, unless_spaced: false };
             }
             other => return refused("normalizer", other),
@@ -44,7 +66,9 @@ pub(super) fn read(normalizer: Option<&Value>, pre_tokenizer: Option<&Value>) ->
             other => return refused("pre_tokenizer", other),
         }
         let mut parsed = parse(step, "pre_tokenizer")?;
-        if let PreTokenizerWrapper::Metaspace(metaspace) = &mut parsed {
+        if let PreTokenizerWrapper::Metaspace(metaspace) = &mut parsed
+            && !unigrams
+        {
             space_prefix = take_prefix(metaspace);
         }
         pre_tokenizers.push(parsed);
@@ -82,6 +106,11 @@ fn replaces_spaces(step: &Value) -> bool {
     step["pattern"] == json!({"String": " "}) && step["content"] == "▁"
 }
 
+/// Runs of spaces become one, or one mark.
+fn joins_spaces(step: &Value) -> bool {
+    step["pattern"] == json!({"Regex": " {2,}"}) && (step["content"] == " " || step["content"] == "▁")
+}
+
 fn refused<T>(what: &str, kind: &str) -> Result<T> {
     let kind: String = kind.chars().take(40).collect();
     fail(Status::Unsupported, format!("{what} {kind:?} with these settings is not known to this build"))
@@ -110,7 +139,11 @@ mod tests {
     use super::*;
 
     fn error(normalizer: Value, pre_tokenizer: Value) -> Error {
-        read(Some(&normalizer), Some(&pre_tokenizer)).err().unwrap()
+        read(Some(&normalizer), Some(&pre_tokenizer), StepsFor::BytePairs).err().unwrap()
+    }
+
+    fn spaces(content: &str) -> Value {
+        json!({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": content})
     }
 
     #[test]
@@ -118,13 +151,15 @@ mod tests {
         let spaced = json!({"type": "Sequence", "normalizers": [
             {"type": "Prepend", "prepend": "▁"},
             {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]});
-        let steps = read(Some(&spaced), None).unwrap();
+        let steps = read(Some(&spaced), None, StepsFor::BytePairs).unwrap();
         assert_eq!(steps.space_prefix, SpacePrefix { at_start: true, after_user_tokens: true, unless_spaced: false });
         assert!(steps.normalizer.is_some() && steps.pre_tokenizer.is_none());
         let metaspace = json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": false});
-        let steps = read(None, Some(&metaspace)).unwrap();
+        let steps = read(None, Some(&metaspace), StepsFor::BytePairs).unwrap();
         assert_eq!(steps.space_prefix, SpacePrefix { at_start: true, after_user_tokens: false, unless_spaced: true });
-        assert!(read(None, None).unwrap().pre_tokenizer.is_none());
+        assert!(read(None, None, StepsFor::BytePairs).unwrap().pre_tokenizer.is_none());
+        let steps = read(None, Some(&metaspace), StepsFor::Unigrams).unwrap();
+        assert_eq!(steps.space_prefix, SpacePrefix::default());
     }
 
     #[test]
@@ -145,6 +180,11 @@ mod tests {
             assert_eq!(error.status(), Status::Unsupported);
             assert!(error.to_string().contains(name), "{error}");
         }
+        let map = json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"});
+        assert_eq!(read(Some(&map), None, StepsFor::Unigrams).err().unwrap().status(), Status::CorruptFile);
+        assert!(read(Some(&spaces("▁")), None, StepsFor::Unigrams).is_ok());
+        assert!(read(Some(&spaces("__")), None, StepsFor::Unigrams).is_err());
+        assert!(read(Some(&spaces("▁")), None, StepsFor::BytePairs).is_err());
         let bad_regex = json!({"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated", "invert": false});
         for bad in [bad_regex, json!({"type": "Digits", "individual_digits": "x"}), json!({"type": "Sequence"})] {
             assert_eq!(error(Value::Null, bad).status(), Status::CorruptFile);

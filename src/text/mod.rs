@@ -1,6 +1,7 @@
 //! From words to token ids: the tokenizer, the template and the verbalizers.
 
 mod byte_pairs;
+mod charsmap;
 mod gguf_vocabulary;
 mod json_steps;
 mod pre_tokenizer;
@@ -8,6 +9,7 @@ mod sentence_pieces;
 mod template;
 mod tokenizer;
 mod tokenizer_json;
+mod unigrams;
 mod user_tokens;
 mod vocabulary_digest;
 

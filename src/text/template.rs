@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result, Status, fail};
+use crate::error::{Result, Status, fail};
 use crate::limits::{MAX_FIELD_BYTES, MAX_TEMPLATE_BYTES, MAX_TEMPLATE_FIELDS};
 use crate::text::Tokenizer;
 
@@ -93,9 +93,11 @@ impl Template {
         let mut fixed = usize::from(tokenizer.bos().is_some());
         for (index, part) in self.parts.iter().enumerate() {
             let ids = match part {
-                Part::Literal(text) => encode(tokenizer, text, index, usize::MAX)?,
-                Part::Field(name) => encode(tokenizer, field_text(fields, name)?, index, max_tokens)?,
+                Part::Literal(text) => tokenizer.encode_literal(text, index > 0),
+                Part::Field(name) if index == 0 => tokenizer.encode_at_most(field_text(fields, name)?, max_tokens),
+                Part::Field(name) => tokenizer.encode_continuation_at_most(field_text(fields, name)?, max_tokens),
             };
+            let ids = ids.map_err(|e| e.context("template"))?;
             if let Part::Literal(_) = part {
                 fixed += ids.len();
             }
@@ -167,15 +169,6 @@ fn field_text<'a>(fields: &'a BTreeMap<String, String>, name: &str) -> Result<&'
         );
     }
     Ok(text)
-}
-
-/// A part apart from the others; only the first starts the text.
-fn encode(tokenizer: &Tokenizer, text: &str, index: usize, max_tokens: usize) -> Result<Vec<u32>> {
-    let ids = match index {
-        0 => tokenizer.encode_at_most(text, max_tokens),
-        _ => tokenizer.encode_continuation_at_most(text, max_tokens),
-    };
-    ids.map_err(|e: Error| e.context("template"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::byte_pairs::BytePairs;
 use super::sentence_pieces::SentencePieces;
+use super::unigrams::Unigrams;
 use super::user_tokens::{Piece, UserTokens};
 use crate::error::Result;
 
@@ -20,18 +21,22 @@ const UNSURE_TOKENS: usize = 32;
 pub struct Tokenizer {
     pub(super) encoder: Encoder,
     pub(super) user_tokens: UserTokens,
+    /// Control tokens that a template may hold.
+    pub(super) sentinels: UserTokens,
     pub(super) space_prefix: SpacePrefix,
     pub(super) bos: Option<u32>,
     pub(super) token_count: usize,
     pub(super) digest: String,
 }
 
-/// The two families of tokenizers that Llama-like models use.
+/// The families of tokenizers.
 pub(super) enum Encoder {
     /// Byte pairs merged by rank (GPT-2, SmolLM2, Llama 3; Llama 2 from tokenizer.json).
     BytePairs(Box<BytePairs>),
     /// Pieces merged by score (Llama 2 from GGUF).
     SentencePieces(SentencePieces),
+    /// The most probable cut into pieces (T5). Every text starts a word there: continuing another makes no difference.
+    Unigrams(Box<Unigrams>),
 }
 
 /// Where a space goes in front of text, as SentencePiece models were trained.
@@ -58,6 +63,25 @@ impl Tokenizer {
     /// tokenizers put before a text's first word. Parts of a template and verbalizers are tokenized like this.
     pub fn encode_continuation(&self, text: &str) -> Result<Vec<u32>> {
         self.encode_part(text, false)
+    }
+
+    /// Token ids of a template's own words, which start the text or continue it. Sentinels written out in them become
+    /// their tokens (T5's `<extra_id_0>`); in all other texts they are plain text.
+    pub fn encode_literal(&self, text: &str, continues: bool) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for piece in self.sentinels.split(text) {
+            match piece {
+                Piece::Token(id) => ids.push(id),
+                Piece::Text(text) if continues || !ids.is_empty() => ids.extend(self.encode_continuation(text)?),
+                Piece::Text(text) => ids.extend(self.encode(text)?),
+            }
+        }
+        Ok(ids)
+    }
+
+    /// The id of the sentinel `text`, e.g. "<extra_id_0>"; `None` where the model has none.
+    pub fn sentinel(&self, text: &str) -> Option<u32> {
+        self.sentinels.id(text)
     }
 
     /// The first `max_tokens` ids of [`Tokenizer::encode`], found without reading much more of `text` than they cover:
@@ -87,6 +111,7 @@ impl Tokenizer {
         match &self.encoder {
             Encoder::BytePairs(model) => model.plain_ids().to_vec(),
             Encoder::SentencePieces(model) => model.plain_ids(),
+            Encoder::Unigrams(model) => model.plain_ids().to_vec(),
         }
     }
 
@@ -134,6 +159,7 @@ impl Tokenizer {
                 model.encode(text, ids);
                 Ok(())
             }
+            Encoder::Unigrams(model) => model.encode(text, ids),
         }
     }
 }

@@ -8,8 +8,9 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::byte_pairs::{BytePairParts, BytePairs, Uncovered};
-use super::json_steps;
+use super::json_steps::{self, JsonSteps, StepsFor};
 use super::tokenizer::{Encoder, Tokenizer};
+use super::unigrams::Unigrams;
 use super::user_tokens::UserTokens;
 use super::vocabulary_digest::vocabulary_digest;
 use crate::error::{Error, Result, Status, fail};
@@ -39,14 +40,11 @@ fn build(bytes: &[u8], config: Option<&Value>) -> Result<Tokenizer> {
     }
     let file: TokenizerFile =
         serde_json::from_slice(bytes).map_err(|e| Error::new(Status::CorruptFile, e.to_string()))?;
-    check_model(&file.model)?;
+    let kind = kind_of(&file.model)?;
     check_added(&file.added_tokens)?;
-    let steps = json_steps::read(file.normalizer.as_ref(), file.pre_tokenizer.as_ref())?;
+    let steps = json_steps::read(file.normalizer.as_ref(), file.pre_tokenizer.as_ref(), kind)?;
     let added = || file.added_tokens.iter().map(|token| (token.content.as_str(), token.id));
-    let mut all: Vec<(&str, u32)> =
-        file.model.vocab.0.iter().map(|(text, id)| (text.as_str(), *id)).chain(added()).collect();
-    let merges: Vec<(&str, &str)> =
-        file.model.merges.0.iter().map(|Merge(left, right)| (left.as_str(), right.as_str())).collect();
+    let mut all: Vec<(&str, u32)> = file.model.vocab.tokens().into_iter().chain(added()).collect();
     let bos = match config.and_then(|config| config.get("add_bos_token")) {
         Some(Value::Bool(false)) => None,
         Some(Value::Bool(true)) => Some(configured_bos(config, &all)?),
@@ -60,31 +58,51 @@ fn build(bytes: &[u8], config: Option<&Value>) -> Result<Tokenizer> {
         );
     }
     // The GGUF form of a byte-fallback vocabulary has scores instead of merges; the digest must not depend on the form.
-    let hashed = if file.model.byte_fallback { &[] } else { merges.as_slice() };
-    let digest = vocabulary_digest(&mut all, hashed.iter().copied(), bos);
-    let special = file.added_tokens.iter().filter(|token| token.special);
-    let encoder = BytePairs::new(BytePairParts {
-        tokens: file.model.vocab.0.iter().map(|(text, id)| (text.as_str(), *id)).collect(),
-        control: special.map(|token| token.content.as_str()).collect::<HashSet<_>>(),
-        merges,
-        normalizer: steps.normalizer,
-        pre_tokenizer: steps.pre_tokenizer,
-        whole_words_first: file.model.ignore_merges,
-        uncovered: file.model.unk_token.as_deref().map_or(Uncovered::Vanish, Uncovered::Token),
-        fuse_unknown: file.model.fuse_unk,
-        byte_fallback: file.model.byte_fallback,
-        word_suffix: file.model.end_of_word_suffix.as_deref(),
-    })
-    .map_err(|e| e.context("model"))?;
-    let user = file.added_tokens.iter().filter(|token| !token.special);
+    let hashed = if file.model.byte_fallback { &[][..] } else { &file.model.merges.0 };
+    let digest = vocabulary_digest(&mut all, hashed.iter().map(Merge::pair), bos);
+    let space_prefix = steps.space_prefix;
+    let encoder = encoder(&file, kind, steps).map_err(|e| e.context("model"))?;
+    let named = |wanted: fn(&AddedToken) -> bool| {
+        UserTokens::new(file.added_tokens.iter().filter(|token| wanted(token)).map(|t| (t.content.as_str(), t.id)))
+    };
     Ok(Tokenizer {
-        encoder: Encoder::BytePairs(Box::new(encoder)),
-        user_tokens: UserTokens::new(user.map(|token| (token.content.as_str(), token.id))),
-        space_prefix: steps.space_prefix,
+        encoder,
+        user_tokens: named(|token| !token.special),
+        sentinels: named(AddedToken::is_sentinel),
+        space_prefix,
         bos,
         token_count,
         digest,
     })
+}
+
+fn encoder(file: &TokenizerFile, kind: StepsFor, steps: JsonSteps) -> Result<Encoder> {
+    let model = &file.model;
+    let special = file.added_tokens.iter().filter(|token| token.special);
+    let control: HashSet<&str> = special.map(|token| token.content.as_str()).collect();
+    match (&model.vocab, kind) {
+        (Vocabulary::Scored(pieces), StepsFor::Unigrams) => {
+            let encoder = Unigrams::new(pieces, &control, model.unk_id, steps.normalizer, steps.pre_tokenizer)?;
+            Ok(Encoder::Unigrams(Box::new(encoder)))
+        }
+        (Vocabulary::Numbered(_), StepsFor::BytePairs) => {
+            let encoder = BytePairs::new(BytePairParts {
+                tokens: model.vocab.tokens(),
+                control,
+                merges: model.merges.0.iter().map(Merge::pair).collect(),
+                normalizer: steps.normalizer,
+                pre_tokenizer: steps.pre_tokenizer,
+                whole_words_first: model.ignore_merges,
+                uncovered: model.unk_token.as_deref().map_or(Uncovered::Vanish, Uncovered::Token),
+                fuse_unknown: model.fuse_unk,
+                byte_fallback: model.byte_fallback,
+                word_suffix: model.end_of_word_suffix.as_deref(),
+            })?;
+            Ok(Encoder::BytePairs(Box::new(encoder)))
+        }
+        (Vocabulary::Numbered(_), _) => fail(Status::CorruptFile, "vocab: a list of [piece, score] is needed"),
+        (Vocabulary::Scored(_), _) => fail(Status::CorruptFile, "vocab: an object from token to id is needed"),
+    }
 }
 
 #[derive(Deserialize)]
@@ -123,6 +141,8 @@ struct Model {
     #[serde(default)]
     unk_token: Option<String>,
     #[serde(default)]
+    unk_id: Option<usize>,
+    #[serde(default)]
     continuing_subword_prefix: Option<String>,
     #[serde(default)]
     end_of_word_suffix: Option<String>,
@@ -138,18 +158,30 @@ struct Model {
     merges: Merges,
 }
 
-fn check_model(model: &Model) -> Result<()> {
+impl AddedToken {
+    /// Whether it marks a gap in the text, as T5's `<extra_id_0>` does.
+    fn is_sentinel(&self) -> bool {
+        let number = self.content.strip_prefix("<extra_id_").and_then(|rest| rest.strip_suffix('>'));
+        self.special && number.is_some_and(|number| number.parse::<u16>().is_ok())
+    }
+}
+
+/// Which kind of model it is. Errors: `Unsupported` names the model or its setting.
+fn kind_of(model: &Model) -> Result<StepsFor> {
     let set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
     let refused = match model.kind.as_deref() {
         Some("BPE") | None if model.dropout.is_some_and(|dropout| dropout != 0.0) => "model.dropout".to_owned(),
         Some("BPE") | None if set(&model.continuing_subword_prefix) => "model.continuing_subword_prefix".to_owned(),
-        Some("BPE") | None if model.vocab.0.is_empty() => {
+        Some("BPE" | "Unigram") | None if model.vocab.is_empty() => {
             return fail(Status::CorruptFile, "model.vocab: tokens are needed, none came");
         }
-        Some("BPE") | None => return Ok(()),
+        Some("BPE") | None => return Ok(StepsFor::BytePairs),
+        Some("Unigram") if model.byte_fallback => "model.byte_fallback with \"Unigram\"".to_owned(),
+        Some("Unigram") => return Ok(StepsFor::Unigrams),
         Some(other) => format!("model.type {:?}", other.chars().take(40).collect::<String>()),
     };
-    fail(Status::Unsupported, format!("{refused} is not known to this build: byte pairs (\"BPE\") are"))
+    let known = "byte pairs (\"BPE\") and \"Unigram\" are";
+    fail(Status::Unsupported, format!("{refused} is not known to this build: {known}"))
 }
 
 fn check_added(added: &[AddedToken]) -> Result<()> {
@@ -201,37 +233,70 @@ fn leading_special_token(processor: &Value) -> Option<u32> {
     }
 }
 
-/// `vocab`: an object from text to id, bounded while it is read.
-#[derive(Default)]
-struct Vocabulary(Vec<(String, u32)>);
+/// `vocab`, bounded while it is read.
+enum Vocabulary {
+    /// An object from text to id (byte pairs).
+    Numbered(Vec<(String, u32)>),
+    /// A list of [text, log-probability] in order of the ids (unigrams).
+    Scored(Vec<(String, f64)>),
+}
+
+impl Vocabulary {
+    fn is_empty(&self) -> bool {
+        match self {
+            Vocabulary::Numbered(tokens) => tokens.is_empty(),
+            Vocabulary::Scored(pieces) => pieces.is_empty(),
+        }
+    }
+
+    /// Texts with their ids.
+    fn tokens(&self) -> Vec<(&str, u32)> {
+        match self {
+            Vocabulary::Numbered(tokens) => tokens.iter().map(|(text, id)| (text.as_str(), *id)).collect(),
+            Vocabulary::Scored(pieces) => pieces.iter().zip(0..).map(|((text, _), id)| (text.as_str(), id)).collect(),
+        }
+    }
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        Vocabulary::Numbered(Vec::new())
+    }
+}
 
 impl<'de> Deserialize<'de> for Vocabulary {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Entries;
+        fn too_many<E: de::Error>() -> E {
+            E::custom(format_args!("vocab: at most {MAX_VOCABULARY} tokens are accepted"))
+        }
         impl<'de> Visitor<'de> for Entries {
             type Value = Vocabulary;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object from token to id")
+                f.write_str("an object from token to id or a list of [piece, score]")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Vocabulary, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(entry) = map.next_entry()? {
                     if entries.len() == MAX_VOCABULARY {
-                        return Err(de::Error::custom(format_args!(
-                            "vocab: at most {MAX_VOCABULARY} tokens are accepted"
-                        )));
+                        return Err(too_many());
                     }
                     entries.push(entry);
                 }
-                Ok(Vocabulary(entries))
+                Ok(Vocabulary::Numbered(entries))
             }
 
-            /// Other models keep a list here; it is skipped so that they can be refused by name.
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> std::result::Result<Vocabulary, A::Error> {
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Vocabulary::default())
+                let mut pieces = Vec::new();
+                while let Some(piece) = list.next_element()? {
+                    if pieces.len() == MAX_VOCABULARY {
+                        return Err(too_many());
+                    }
+                    pieces.push(piece);
+                }
+                Ok(Vocabulary::Scored(pieces))
             }
         }
         deserializer.deserialize_any(Entries)
@@ -243,6 +308,12 @@ impl<'de> Deserialize<'de> for Vocabulary {
 struct Merges(Vec<Merge>);
 
 struct Merge(String, String);
+
+impl Merge {
+    fn pair(&self) -> (&str, &str) {
+        (&self.0, &self.1)
+    }
+}
 
 impl<'de> Deserialize<'de> for Merges {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {

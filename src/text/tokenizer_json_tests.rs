@@ -104,7 +104,9 @@ fn hostile_files_are_refused() {
     assert_eq!(Tokenizer::from_json(deep.as_bytes(), None).err().unwrap().status(), Status::CorruptFile);
     for (path, value, status) in [
         ("/model", json!([]), Status::CorruptFile),
-        ("/model/type", json!("Unigram"), Status::Unsupported),
+        ("/model/type", json!("WordPiece"), Status::Unsupported),
+        ("/model/type", json!("Unigram"), Status::CorruptFile),
+        ("/model/vocab", json!([["a", 0.0]]), Status::CorruptFile),
         ("/model/vocab", json!({}), Status::CorruptFile),
         ("/model/vocab", json!({"a": -1}), Status::CorruptFile),
         ("/model/vocab", json!({"a": 4294967295u32}), Status::CorruptFile),
@@ -125,4 +127,83 @@ fn hostile_files_are_refused() {
     let template =
         json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "gone"}}], "special_tokens": {}});
     assert_eq!(load(&with("/post_processor", template), None).unwrap().bos(), None);
+}
+
+fn unigrams() -> Value {
+    json!({
+        "added_tokens": [
+            {"id": 0, "content": "</s>", "special": true},
+            {"id": 1, "content": "<unk>", "special": true},
+            {"id": 7, "content": "<extra_id_0>", "special": true}],
+        "normalizer": {"type": "Strip", "strip_left": false, "strip_right": true},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "WhitespaceSplit"},
+            {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": true}]},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+            "special_tokens": {"</s>": {"id": "</s>", "ids": [0], "tokens": ["</s>"]}}},
+        "model": {"type": "Unigram", "unk_id": 1, "vocab": [
+            ["</s>", 0.0], ["<unk>", 0.0], ["▁", -2.0], ["a", -3.0], ["▁a", -3.5], ["b", -3.0], [".", -4.0],
+            ["<extra_id_0>", 0.0]]},
+    })
+}
+
+#[test]
+fn every_part_of_a_unigram_text_starts_a_word_and_none_ends_it() {
+    let tokenizer = load(&unigrams(), None).unwrap();
+    assert_eq!((tokenizer.bos(), tokenizer.token_count()), (None, 8));
+    for text in ["a ab.", " a  ab. ", "a\nab."] {
+        assert_eq!(tokenizer.encode(text).unwrap(), [4, 4, 5, 6]);
+        assert_eq!(tokenizer.encode_continuation(text).unwrap(), [4, 4, 5, 6]);
+    }
+    assert_eq!(tokenizer.plain_ids(), [2, 3, 4, 5, 6]);
+    // Older files say the same otherwise; without the first step runs of spaces are joined, or stay.
+    let older = json!({"type": "Metaspace", "replacement": "▁", "add_prefix_space": true});
+    for steps in [json!([{"type": "WhitespaceSplit"}, older]), json!([older])] {
+        let mut file = unigrams();
+        file["pre_tokenizer"]["pretokenizers"] = steps;
+        assert_eq!(load(&file, None).unwrap().encode_continuation(" a ab. ").unwrap(), [4, 4, 5, 6]);
+    }
+}
+
+#[test]
+fn sentinels_come_from_a_template_only() {
+    let tokenizer = load(&unigrams(), None).unwrap();
+    assert_eq!(tokenizer.sentinel("<extra_id_0>"), Some(7));
+    assert_eq!(tokenizer.sentinel("</s>"), None);
+    assert_eq!(tokenizer.encode_literal("a <extra_id_0> .", true).unwrap(), [4, 7, 2, 6]);
+    assert_eq!(tokenizer.encode("a <extra_id_0>").unwrap(), [4, 2, 1, 3, 1]);
+    assert_eq!(tokenizer.encode_literal("</s>", false).unwrap(), [2, 1]);
+    let template = crate::text::Template::parse("{text} a <extra_id_0>.").unwrap();
+    let fields = std::collections::BTreeMap::from([("text".to_owned(), "b <extra_id_0>".to_owned())]);
+    assert_eq!(template.fill(&fields, &tokenizer, 100).unwrap(), [2, 5, 2, 1, 3, 1, 4, 7, 2, 6]);
+    assert_eq!(template.fill(&fields, &tokenizer, 5).unwrap(), [2, 4, 7, 2, 6]);
+}
+
+#[test]
+fn hostile_unigram_files_are_refused() {
+    for (path, value, status) in [
+        ("/model/vocab", json!([]), Status::CorruptFile),
+        ("/model/vocab", json!([["a"]]), Status::CorruptFile),
+        ("/model/vocab", json!([["a", "b"]]), Status::CorruptFile),
+        ("/model/vocab", json!({"a": 0}), Status::CorruptFile),
+        ("/model/unk_id", json!(8), Status::CorruptFile),
+        ("/model/unk_id", Value::Null, Status::CorruptFile),
+        ("/normalizer", json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"}), Status::CorruptFile),
+        ("/normalizer", json!({"type": "Precompiled"}), Status::CorruptFile),
+        ("/normalizer", json!({"type": "Prepend", "prepend": "▁"}), Status::Unsupported),
+    ] {
+        let mut file = unigrams();
+        *file.pointer_mut(path).unwrap() = value;
+        let error = load(&file, None).err().unwrap_or_else(|| panic!("{path} was accepted"));
+        assert_eq!(error.status(), status, "{error}");
+    }
+    let mut file = unigrams();
+    file["model"]["byte_fallback"] = json!(true);
+    assert_eq!(load(&file, None).err().unwrap().status(), Status::Unsupported);
+    let text = unigrams().to_string();
+    for end in 0..text.len() {
+        assert_eq!(Tokenizer::from_json(&text.as_bytes()[..end], None).err().unwrap().status(), Status::CorruptFile);
+    }
 }

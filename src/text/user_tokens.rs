@@ -38,6 +38,11 @@ impl UserTokens {
         Self { ids, lengths, starts }
     }
 
+    /// The id of the token `text`.
+    pub(super) fn id(&self, text: &str) -> Option<u32> {
+        self.ids.get(text).copied()
+    }
+
     /// Cuts `text` at user tokens: leftmost first, then longest.
     pub(super) fn split<'a>(&self, text: &'a str) -> Vec<Piece<'a>> {
         let mut pieces = Vec::new();

@@ -254,7 +254,7 @@ fn the_library_says_what_it_is() {
         assert_eq!(CStr::from_ptr(supmer_status_name(SUPMER_STATUS_TOO_LARGE)), c"too_large");
         supmer_adapter_format_range(&mut oldest, &mut newest);
         let has = |name: &[u8]| supmer_has_feature(name.as_ptr().cast(), name.len());
-        assert!(has(b"gguf") && has(b"llama"));
+        assert!(has(b"gguf") && has(b"llama") && has(b"t5"));
         assert!(!has(b"time travel") && !has(b"") && !has(b"\xff"));
         assert!(!supmer_has_feature(null(), 4));
     }

@@ -1,6 +1,7 @@
 //! GGUF files: truncated, with every field lying, and with settings that are not supported.
 
 use supmer::Status;
+use supmer::backbone::llama_source::LlamaSource;
 use supmer::backbone::source::Source;
 
 use super::assert_refused;
@@ -9,7 +10,7 @@ use super::gguf_file::{Entry, GgufFile, array, float, number, string, text};
 #[test]
 fn the_valid_file_opens() {
     let folder = tempfile::tempdir().unwrap();
-    let source = Source::open(&GgufFile::new().write(folder.path())).unwrap();
+    let source = LlamaSource::open(&GgufFile::new().write(folder.path())).unwrap();
     assert_eq!(source.config.shape(), "2x32 heads 4/2x8 ff 48 vocab 258");
     assert_eq!((source.name.as_str(), source.is_gguf, source.head.is_none()), ("model.gguf", true, true));
     assert_eq!(source.tokenizer.encode("ab").unwrap(), [257]);

@@ -4,6 +4,7 @@ use std::fs::{remove_file, write};
 
 use serde_json::json;
 use supmer::Status;
+use supmer::backbone::llama_source::LlamaSource;
 use supmer::backbone::source::Source;
 
 use super::assert_refused;
@@ -17,16 +18,16 @@ const INDEX: &str = "model.safetensors.index.json";
 fn the_valid_folder_opens() {
     let folder = tempfile::tempdir().unwrap();
     Folder::new().write(folder.path());
-    let source = Source::open(folder.path()).unwrap();
+    let source = LlamaSource::open(folder.path()).unwrap();
     assert_eq!(source.config.shape(), "1x32 heads 4/2x8 ff 48 vocab 258");
     assert!(source.head.is_some() && !source.is_gguf);
     // Tied: the head of its own is ignored, or may be missing.
     let mut tied = Folder::new().config("tie_word_embeddings", json!(true));
     tied.write(folder.path());
-    assert!(Source::open(folder.path()).unwrap().head.is_none());
+    assert!(!Source::open(folder.path()).unwrap().has_separate_head());
     tied.tensors.retain(|t| t.0 != "lm_head.weight");
     tied.write(folder.path());
-    assert!(Source::open(folder.path()).unwrap().head.is_none());
+    assert!(!Source::open(folder.path()).unwrap().has_separate_head());
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl HuggingFaceConfig {
 fn check_supported(fields: &Fields<'_>) -> Result<()> {
     match fields.text("model_type")? {
         Some("llama") => {}
-        Some(other) => return fields.unsupported("model_type", &excerpt(other), "\"llama\""),
+        Some(other) => return fields.unsupported("model_type", &excerpt(other), "\"llama\" or \"t5\""),
         None => return missing("model_type"),
     }
     if let Some(names) = fields.get("architectures") {

@@ -2,7 +2,7 @@
 
 use super::packed::Span;
 use crate::backbone::config::LlamaConfig;
-use crate::backbone::source::LayerWeights;
+use crate::backbone::llama_source::LayerWeights;
 use crate::kernels::attention::{self, Gradients, Heads, Rows, Segment};
 use crate::kernels::gated::{self, Activation};
 use crate::kernels::linear::{self, Output};

@@ -43,7 +43,7 @@ impl Llama {
         for example in batch {
             self.check_tokens(prompt.rows(), example.text.len() + example.answer.len(), &example.text)?;
             self.check_tokens(prompt.rows(), example.answer.len(), &example.answer)?;
-            self.check_given(example)?;
+            example.check_given(prompt.width())?;
         }
         Ok(())
     }

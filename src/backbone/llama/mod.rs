@@ -14,7 +14,7 @@ mod score;
 
 use parking_lot::Mutex;
 
-use super::source::Source;
+use super::llama_source::LlamaSource;
 use super::{Backbone, Fingerprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
 use crate::error::{Result, Status, fail};
 use crate::kernels::rope::Rope;
@@ -26,7 +26,7 @@ use crate::text::Tokenizer;
 
 /// A loaded network.
 pub(super) struct Llama {
-    source: Source,
+    source: LlamaSource,
     compute: Compute,
     rope: Rope,
     training_memory: Mutex<Option<network::TrainingMemory>>,
@@ -34,7 +34,7 @@ pub(super) struct Llama {
 }
 
 impl Llama {
-    pub(super) fn load(mut source: Source, options: &ModelOptions) -> Result<Self> {
+    pub(super) fn load(mut source: LlamaSource, options: &ModelOptions) -> Result<Self> {
         let compute = Compute { threads: Threads::new(options.thread_count)?, isa: Isa::select(options.isa)? };
         let expand = match options.weights {
             WeightMode::Auto => !source.is_gguf,

@@ -4,7 +4,7 @@ use super::Llama;
 use super::head::HeadBuffers;
 use super::layer::{self, Activations, Buffers, Pass, gather, resize, scatter_add};
 use super::packed::Packed;
-use crate::error::{Result, Status, fail};
+use crate::error::Result;
 use crate::kernels::rms_norm;
 use crate::kernels::rope::Rotations;
 use crate::runtime::Cancel;
@@ -111,22 +111,6 @@ impl Llama {
             for row in rows.chain(normed[span.start * d..(span.start + text) * d].chunks_exact(d)) {
                 sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += share * x);
             }
-        }
-    }
-
-    /// `InvalidArgument` for given embeddings of another width or outside their text.
-    pub(super) fn check_given(&self, example: &crate::backbone::Sequence) -> Result<()> {
-        let d = self.source.config.width;
-        match example.given.iter().find(|(at, row)| *at >= example.text.len() || row.len() != d) {
-            Some((at, row)) => fail(
-                Status::InvalidArgument,
-                format!(
-                    "a given embedding has {d} values and a place in its text of {}; one of {} at {at} came",
-                    example.text.len(),
-                    row.len()
-                ),
-            ),
-            None => Ok(()),
         }
     }
 

@@ -14,6 +14,7 @@ use super::config::T5Config;
 use super::decoder::{DecoderRows, DecoderState};
 use super::encoder::{EncoderRows, EncoderState};
 use super::weights::T5Weights;
+use crate::backbone::weights::FrozenMatrix;
 use crate::error::{Result, Status, fail};
 use crate::kernels::linear::{self, Output};
 use crate::kernels::{Compute, cross_entropy};
@@ -59,6 +60,7 @@ pub(crate) struct Decoded {
 impl EncoderOutput {
     /// The pooled state e (d values): the mean over each example's rows, padding that was computed included, then over
     /// examples (spec section 5).
+    #[allow(dead_code)] // The gate that reads it comes with the gradient transform.
     pub(crate) fn pooled(&self) -> Vec<f32> {
         let rows: usize = self.lengths.iter().sum();
         let d = self.hidden.len() / rows.max(1);
@@ -192,7 +194,16 @@ impl T5Network {
         Ok((loss as f32 * weight, logits))
     }
 
-    pub(super) fn stack(&self) -> Stack<'_> {
+    /// `BackboneMismatch` for a prompt of another width.
+    pub(super) fn check_prompt(&self, prompt: &SoftPrompt) -> Result<()> {
+        let (d, found) = (self.config.width, prompt.width());
+        if found == d {
+            return Ok(());
+        }
+        fail(Status::BackboneMismatch, format!("the prompt's rows have {found} values, this backbone needs {d}"))
+    }
+
+    fn stack(&self) -> Stack<'_> {
         Stack { compute: &self.compute, config: &self.config }
     }
 
@@ -205,17 +216,13 @@ impl T5Network {
         keep: bool,
         cancel: &Cancel,
     ) -> Result<(EncoderOutput, Option<EncoderState>)> {
-        let d = self.config.width;
         let prompt = prompts.iter().map(|prompt| prompt.rows()).min().unwrap_or(0);
         check_encoder(examples, prompt)?;
         let mut lengths = Vec::with_capacity(examples.len());
         let mut mask = Vec::new();
         let mut x = Vec::new();
         for (prompt, example) in prompts.iter().zip(examples) {
-            if prompt.width() != d {
-                let message = format!("the prompt's rows have {} values, this backbone needs {d}", prompt.width());
-                return fail(Status::BackboneMismatch, message);
-            }
+            self.check_prompt(prompt)?;
             x.extend_from_slice(prompt.values());
             self.embed_ids(&example.input_ids, centers, &mut x)?;
             lengths.push(prompt.rows() + example.input_ids.len());
@@ -275,7 +282,7 @@ impl T5Network {
         logits
     }
 
-    fn head(&self) -> &crate::backbone::weights::FrozenMatrix {
+    fn head(&self) -> &FrozenMatrix {
         self.weights.head.as_ref().unwrap_or(&self.weights.embedding)
     }
 

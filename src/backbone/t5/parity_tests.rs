@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::batch::{Example, Padding, Tensors};
@@ -300,4 +301,41 @@ fn inputs_that_do_not_fit_are_refused() {
     assert_eq!(error.status(), crate::Status::BackboneMismatch);
     cancel.request();
     assert_eq!(network.encode(&prompt, &batch, &[], &cancel).err().unwrap().status(), crate::Status::Cancelled);
+}
+
+/// Writers drop the copies of a shared tensor, whichever those are; halves are expanded.
+#[test]
+fn the_embedding_may_have_another_name_and_weights_may_be_halves() {
+    let bytes = std::fs::read(folder("v10").join("model.safetensors")).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let fixture = Fixture::read("v10");
+    let prompt = fixture.prompt(fixture.input("prompt"));
+    let batch = fixture.batch("spt", Padding::LeftOut);
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(folder("v10").join("config.json"), copy.path().join("config.json")).unwrap();
+    for (embedding, halves) in [("decoder.embed_tokens.weight", false), ("lm_head.weight", true)] {
+        let views = tensors.iter().map(|(name, tensor)| {
+            let name = if name == "shared.weight" { embedding } else { name };
+            let (dtype, data) = if halves {
+                let values = tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b));
+                (Dtype::F16, values.flat_map(|x| half::f16::from_f32(x).to_le_bytes()).collect())
+            } else {
+                (Dtype::F32, tensor.data().to_vec())
+            };
+            (name.to_owned(), dtype, tensor.shape().to_vec(), data)
+        });
+        let owned: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = views.collect();
+        let views = owned
+            .iter()
+            .map(|(name, dtype, shape, data)| (name.as_str(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
+        let file = safetensors::serialize(views, None).unwrap();
+        std::fs::write(copy.path().join("model.safetensors"), file).unwrap();
+        for weights in [WeightMode::Stored, WeightMode::Expanded] {
+            let network = T5Network::load(copy.path(), &ModelOptions { weights, ..Default::default() }).unwrap();
+            let pass = run(&network, &prompt, &batch, &[]);
+            let bound = if halves { 2e-2 } else { BOUND };
+            assert_close(embedding, &pass.logits, &fixture.expected("spt.logits"), bound);
+            assert_close(embedding, &pass.gradient, &fixture.expected("spt.prompt_grad"), bound);
+        }
+    }
 }

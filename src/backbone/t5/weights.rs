@@ -128,8 +128,8 @@ fn stack<L>(
     layer: impl Fn(&mut TensorReader<'_>, &T5Config, &str) -> Result<L>,
 ) -> Result<StackWeights<L>> {
     let table = format!("{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
-    let mut biases = vec![0.0; config.buckets * config.heads];
     let matrix = reader.matrix(&table, config.buckets, config.heads)?;
+    let mut biases = vec![0.0; config.buckets * config.heads];
     biases.chunks_exact_mut(config.heads).enumerate().for_each(|(row, out)| matrix.expand(row, 0, out));
     let mut layers = Vec::new();
     for i in 0..count {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use supmer::backbone::config::LlamaConfig;
 use supmer::backbone::inspect::inspect;
 use supmer::backbone::source::Source;
 use supmer::{Adapter, Bundle, Error, SoftPrompt, Status};
@@ -87,12 +86,13 @@ fn describe_model(kind: &str, path: &Path) -> Outcome<Value> {
     match Source::open(path) {
         Ok(source) => {
             description["usable"] = json!(true);
-            description["architecture"] = json!(source.fingerprint.architecture);
-            description["sizes"] = describe_sizes(&source.config);
-            description["separate_head"] = json!(source.head.is_some());
-            description["tokenizer"] =
-                json!({ "tokens": source.tokenizer.token_count(), "bos": source.tokenizer.bos() });
-            description["fingerprint"] = json!(source.fingerprint);
+            let (fingerprint, tokenizer) = (source.fingerprint(), source.tokenizer());
+            description["architecture"] = json!(fingerprint.architecture);
+            description["sizes"] =
+                source.sizes().into_iter().map(|(name, size)| (name.to_owned(), json!(size))).collect();
+            description["separate_head"] = json!(source.has_separate_head());
+            description["tokenizer"] = json!({ "tokens": tokenizer.token_count(), "bos": tokenizer.bos() });
+            description["fingerprint"] = json!(fingerprint);
         }
         Err(error) => {
             description["usable"] = json!(false);
@@ -100,19 +100,6 @@ fn describe_model(kind: &str, path: &Path) -> Outcome<Value> {
         }
     }
     Ok(description)
-}
-
-fn describe_sizes(config: &LlamaConfig) -> Value {
-    json!({
-        "layers": config.layers,
-        "width": config.width,
-        "heads": config.heads,
-        "kv_heads": config.kv_heads,
-        "head_width": config.head_width,
-        "feed_forward": config.feed_forward,
-        "vocabulary": config.vocabulary,
-        "context": config.context,
-    })
 }
 
 /// An adapter, or else a bundle.

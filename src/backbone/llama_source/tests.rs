@@ -11,7 +11,7 @@ fn fixture(name: &str) -> PathBuf {
 #[test]
 fn opens_every_fixture_file() {
     for name in ["f32", "f16", "bf16", "q4_0", "q4_1", "q8_0", "kquant", "ropefreqs"] {
-        let source = Source::open(&fixture(&format!("gguf/tiny-{name}.gguf"))).unwrap();
+        let source = LlamaSource::open(&fixture(&format!("gguf/tiny-{name}.gguf"))).unwrap();
         let config = &source.config;
         assert_eq!((config.vocabulary, config.heads, config.kv_heads), (288, 4, 2), "{name}");
         assert_eq!(config.rotary_layout, RotaryLayout::Interleaved);
@@ -25,7 +25,7 @@ fn opens_every_fixture_file() {
 
 #[test]
 fn rotary_divisors_mean_what_llama3_scaling_means() {
-    let source = Source::open(&fixture("gguf/tiny-ropefreqs.gguf")).unwrap();
+    let source = LlamaSource::open(&fixture("gguf/tiny-ropefreqs.gguf")).unwrap();
     let json = serde_json::json!({
         "model_type": "llama", "hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 1,
         "intermediate_size": 32, "vocab_size": 288,
@@ -45,7 +45,7 @@ fn opens_folders_of_one_file_and_of_shards() {
     for (name, format, head) in
         [("tied", Format::F32, false), ("linear", Format::F16, false), ("untied", Format::BF16, true)]
     {
-        let source = Source::open(&fixture(&format!("tiny-llama-{name}"))).unwrap();
+        let source = LlamaSource::open(&fixture(&format!("tiny-llama-{name}"))).unwrap();
         assert_eq!(source.config.rotary_layout, RotaryLayout::Halves);
         assert_eq!(source.embedding.format(), format);
         assert_eq!(source.head.is_some(), head);
@@ -56,8 +56,8 @@ fn opens_folders_of_one_file_and_of_shards() {
 
 #[test]
 fn expansion_keeps_the_weights() {
-    let mut source = Source::open(&fixture("gguf/tiny-q4_1.gguf")).unwrap();
-    let row = |source: &Source| {
+    let mut source = LlamaSource::open(&fixture("gguf/tiny-q4_1.gguf")).unwrap();
+    let row = |source: &LlamaSource| {
         let mut row = vec![0.0; source.config.feed_forward];
         source.layers[1].down.expand(5, 0, &mut row);
         row
@@ -71,7 +71,7 @@ fn expansion_keeps_the_weights() {
 #[test]
 fn files_of_one_family_differ_in_weights_only() {
     use crate::backbone::Match;
-    let open = |name: &str| Source::open(&fixture(name)).unwrap().fingerprint;
+    let open = |name: &str| LlamaSource::open(&fixture(name)).unwrap().fingerprint;
     let (f32, f16) = (open("gguf/tiny-f32.gguf"), open("gguf/tiny-f16.gguf"));
     assert_eq!(f32.compare(&f32), Match::Same);
     assert_eq!(f32.compare(&f16), Match::OtherWeights);
