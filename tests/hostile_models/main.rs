@@ -4,6 +4,7 @@ mod folder;
 mod gguf_file;
 mod gguf_files;
 mod model_folders;
+mod t5_folders;
 
 use std::path::Path;
 

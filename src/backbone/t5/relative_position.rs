@@ -40,3 +40,31 @@ pub(super) fn biases(table: &[f32], config: &T5Config, direction: Direction, rea
     }
     values
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_those_of_transformers() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-t5/expected.json");
+        let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        for (name, direction) in [("both", Direction::Both), ("past", Direction::Past)] {
+            let expected: Vec<usize> = serde_json::from_value(expected["buckets"][name].clone()).unwrap();
+            let found: Vec<usize> = (-300..=300).map(|offset| bucket(offset, direction, 32, 128)).collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn biases_lie_by_head_and_offset() {
+        let json = br#"{"model_type": "t5", "num_layers": 1, "vocab_size": 9, "d_model": 4, "num_heads": 2, "d_kv": 2,
+            "d_ff": 4, "relative_attention_num_buckets": 8, "relative_attention_max_distance": 16}"#;
+        let config = T5Config::parse(json).unwrap();
+        let table: Vec<f32> = (0..16).map(|i| i as f32).collect();
+        // Offsets -2 to 2 of head 0: buckets 2, 1, 0, 4 + 1, 4 + 2.
+        let found = biases(&table, &config, Direction::Both, 3);
+        assert_eq!(found, [4.0, 2.0, 0.0, 10.0, 12.0, 5.0, 3.0, 1.0, 11.0, 13.0]);
+        assert_eq!(biases(&table, &config, Direction::Past, 2), [2.0, 0.0, 0.0, 3.0, 1.0, 1.0]);
+    }
+}
