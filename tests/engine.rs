@@ -168,6 +168,27 @@ fn fixture(name: &str) -> (Arc<Model>, SoftPrompt, Vec<Sequence>) {
     (model, prompt, expected.batch())
 }
 
+/// e is the mean over examples of the mean of their final hidden states at prompt and text rows.
+#[test]
+fn the_pooled_state_is_the_mean_of_the_final_hidden_states() {
+    for name in ["tiny-llama-tied", "tiny-llama-untied", "tiny-llama-linear"] {
+        let (model, prompt, batch) = fixture(name);
+        let (_, bytes) = Expected::read(&fixtures().join(name));
+        let (tensors, d) = (SafeTensors::deserialize(&bytes).unwrap(), prompt.width());
+        let mut expected = vec![0.0; d];
+        for (i, example) in batch.iter().enumerate() {
+            let rows = tensor(&tensors, &format!("final_hidden.{i}"));
+            assert_eq!(rows.len(), (prompt.rows() + example.text.len()) * d);
+            let share = d as f32 / (rows.len() * batch.len()) as f32;
+            rows.chunks_exact(d).for_each(|row| expected.iter_mut().zip(row).for_each(|(e, x)| *e += share * x));
+        }
+        for limit in [0, 400_000] {
+            let made = model.backbone().loss(&prompt, &batch, Wanted::GradientAndPooled, limit, &Cancel::new());
+            assert_close(name, &made.unwrap().pooled, &expected, 1e-5);
+        }
+    }
+}
+
 #[test]
 fn a_batch_mixed_with_itself_has_its_own_loss() {
     for (name, limit) in [("tiny-llama-untied", 260_000), ("tiny-t5", 2_000_000)] {

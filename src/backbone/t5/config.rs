@@ -101,8 +101,8 @@ impl T5Config {
         if self.heads * self.head_width > MAX_WIDTH {
             return fail(Status::TooLarge, format!("num_heads times d_kv: at most {MAX_WIDTH} is accepted"));
         }
-        if self.buckets < 4 || !self.buckets.is_multiple_of(4) {
-            let message = format!("relative_attention_num_buckets: expected a multiple of 4, {} found", self.buckets);
+        if self.buckets < 4 {
+            let message = format!("relative_attention_num_buckets: expected 4 or more, {} found", self.buckets);
             return fail(Status::CorruptFile, message);
         }
         if self.max_distance <= self.buckets / 2 {
