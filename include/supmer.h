@@ -282,6 +282,60 @@ const char *supmer_error_message(const supmer_error *error);
  */
 void supmer_error_free(supmer_error *error);
 
+/* ===== log =============================================================================================
+ *
+ * What the library has to say while it works: a model was loaded, an adaptation began or ended, a warning. It says
+ * nothing until a callback is set, and never writes anywhere itself. Messages never hold text of examples or inputs.
+ */
+
+/**
+ * How important a message is: one of `SUPMER_LOG_...`.
+ */
+typedef int32_t supmer_log_level;
+
+/**
+ * Receives a message: one line of UTF-8 text ending in NUL that lives until the callback returns. It may be called from
+ * several threads at once, must return (no longjmp, no C++ exception), and must not set a log callback.
+ */
+typedef void (*supmer_log_callback)(void *user_data, supmer_log_level level, const char *message);
+
+/**
+ * A bug in the library.
+ */
+#define SUPMER_LOG_ERROR 1
+
+/**
+ * Something that a person should look at, such as a task that was not learned.
+ */
+#define SUPMER_LOG_WARNING 2
+
+/**
+ * What long calls did.
+ */
+#define SUPMER_LOG_INFO 3
+
+/**
+ * Details, for those who look for a fault.
+ */
+#define SUPMER_LOG_DEBUG 4
+
+/**
+ * Sets the process's log callback. When it returns, the callback that was set before is not called any more and what
+ * it used may be freed.
+ *
+ * - `callback`: receives the messages; NULL = none.
+ * - `user_data`: handed to `callback`.
+ * - `level`: the least important messages that are wanted, such as `SUPMER_LOG_INFO`; not read when `callback` is NULL.
+ * - Errors: `INVALID_OPTION` for a level that is none, `INVALID_ARGUMENT` from inside a log callback, `UNSUPPORTED` in
+ *   a Rust program that has a logger of its own, which gets the messages instead.
+ * - Threads: any; waits for callbacks that are running.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_set_log_callback(supmer_log_callback callback,
+                                      void *user_data,
+                                      supmer_log_level level,
+                                      supmer_error **error);
+
 /* ===== cancel ==========================================================================================
  *
  * A flag that stops long calls. Make one, hand it to a call in its options, and request from any thread, before or
@@ -330,6 +384,81 @@ void supmer_cancel_reset(const supmer_cancel *cancel);
  * - Since: 0.1.0
  */
 void supmer_cancel_free(supmer_cancel *cancel);
+
+/* ===== progress ========================================================================================
+ *
+ * How far a long call is. Its options take a callback, which may also stop it.
+ */
+
+/**
+ * What was just done: one of `SUPMER_STAGE_...`.
+ */
+typedef int32_t supmer_stage;
+
+/**
+ * How far a long call is. Filled by the library; read only fields within `struct_size`.
+ */
+typedef struct {
+    /**
+     * Size of the struct that the library filled.
+     */
+    size_t struct_size;
+    /**
+     * How many units (steps, rows, tensors) are done.
+     */
+    uint64_t done;
+    /**
+     * How many there will be at most.
+     */
+    uint64_t total;
+    /**
+     * Loss in nats per example; NaN where there is none.
+     */
+    float loss;
+    /**
+     * Share of right answers on the held-out examples, 0 to 1; NaN where there is none.
+     */
+    float accuracy;
+    /**
+     * What was just done.
+     */
+    supmer_stage stage;
+    /**
+     * 0.
+     */
+    int32_t reserved;
+} supmer_progress;
+
+/**
+ * Called between steps, on the thread that made the call. `progress` lives until it returns. 0 goes on, anything else
+ * cancels the call. It must return: no longjmp, no C++ exception may leave it, and it must not free what the call uses.
+ */
+typedef int32_t (*supmer_progress_callback)(void *user_data, const supmer_progress *progress);
+
+/**
+ * An optimizer step ended.
+ */
+#define SUPMER_STAGE_STEP 0
+
+/**
+ * The examples held out for choosing the best prompt were scored.
+ */
+#define SUPMER_STAGE_DEV 1
+
+/**
+ * Rows were predicted.
+ */
+#define SUPMER_STAGE_PREDICT 2
+
+/**
+ * Tensors of a model were read.
+ */
+#define SUPMER_STAGE_LOAD 3
+
+/**
+ * A step of meta-training ended.
+ */
+#define SUPMER_STAGE_TRAIN 4
 
 /* ===== buffer ==========================================================================================
  *
@@ -386,7 +515,13 @@ typedef struct supmer_model supmer_model;
 typedef int32_t supmer_weights;
 
 /**
- * How to load a model. 0 in a field is its default.
+ * Which instructions of the processor a model's kernels use: one of `SUPMER_INSTRUCTIONS_...`. Results differ between
+ * them in the last digits.
+ */
+typedef int32_t supmer_instructions;
+
+/**
+ * How to load a model. 0 (or NULL) in a field is its default.
  */
 typedef struct {
     /**
@@ -405,7 +540,49 @@ typedef struct {
      * How weights are held.
      */
     supmer_weights weights;
+    /**
+     * Which instructions the kernels use.
+     */
+    supmer_instructions instructions;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Stops loading, and nothing later; NULL = nothing does.
+     */
+    const supmer_cancel *cancel;
+    /**
+     * Told how far loading is; NULL = nobody.
+     */
+    supmer_progress_callback progress;
+    /**
+     * Handed to `progress`.
+     */
+    void *progress_user_data;
 } supmer_model_options;
+
+/**
+ * A file in memory. A library with this ABI knows exactly these fields.
+ */
+typedef struct {
+    /**
+     * Its name without a path, such as "config.json".
+     */
+    const char *name;
+    /**
+     * Bytes of `name`.
+     */
+    size_t name_length;
+    /**
+     * Its contents.
+     */
+    const uint8_t *bytes;
+    /**
+     * How many bytes it has.
+     */
+    size_t length;
+} supmer_file;
 
 /**
  * As stored for GGUF files, expanded for model folders.
@@ -421,6 +598,26 @@ typedef struct {
  * Expanded once to 32-bit numbers when loading: a little faster, four bytes a weight.
  */
 #define SUPMER_WEIGHTS_EXPANDED 2
+
+/**
+ * The best that the processor has.
+ */
+#define SUPMER_INSTRUCTIONS_AUTO 0
+
+/**
+ * Those that every processor of the family has.
+ */
+#define SUPMER_INSTRUCTIONS_PORTABLE 1
+
+/**
+ * AVX2 with FMA (x86-64).
+ */
+#define SUPMER_INSTRUCTIONS_AVX2 2
+
+/**
+ * AVX-512 F, BW, DQ and VL (x86-64).
+ */
+#define SUPMER_INSTRUCTIONS_AVX512 3
 
 /**
  * Makes `options` all defaults.
@@ -439,7 +636,7 @@ supmer_status supmer_model_options_init(supmer_model_options *options, size_t st
  * - `options`: NULL for all defaults.
  * - `out`: receives the model, yours to free with `supmer_model_free`.
  * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
- *   `NOT_FINITE`, `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
+ *   `NOT_FINITE`, `TOO_LARGE`, `CANCELLED`, `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
  * - Threads: any.
  * - Since: 0.1.0
  */
@@ -448,6 +645,38 @@ supmer_status supmer_model_load(const char *path,
                                 const supmer_model_options *options,
                                 supmer_model **out,
                                 supmer_error **error);
+
+/**
+ * Loads a model from the bytes of a GGUF file. They are copied.
+ *
+ * - `bytes`, `length`: the contents of the file.
+ * - `options`, `out`: as for `supmer_model_load`.
+ * - Errors: as `supmer_model_load`, but for files; `MEMORY_LIMIT` when there is no memory for the copy.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_model_load_memory(const uint8_t *bytes,
+                                       size_t length,
+                                       const supmer_model_options *options,
+                                       supmer_model **out,
+                                       supmer_error **error);
+
+/**
+ * Loads a model from the files of a Hugging Face folder in memory. What is kept of them is copied.
+ *
+ * - `files`, `count`: config.json, tokenizer.json, tokenizer_config.json if there is one, and the weights:
+ *   model.safetensors, or model.safetensors.index.json and the files that it names. Others are left out.
+ * - `options`, `out`: as for `supmer_model_load`.
+ * - Errors: as `supmer_model_load`; `NOT_FOUND` names a file that is missing, `INVALID_ARGUMENT` one that is given
+ *   twice; `MEMORY_LIMIT` when there is no memory for a copy.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_model_load_memory_folder(const supmer_file *files,
+                                              size_t count,
+                                              const supmer_model_options *options,
+                                              supmer_model **out,
+                                              supmer_error **error);
 
 /**
  * Which model this is, as a JSON object: "architecture", "shape" and "tokenizer" are the family that an adapter needs,
@@ -841,51 +1070,6 @@ void supmer_report_free(supmer_report *report);
 #define SUPMER_OFF 4294967295
 
 /**
- * What was just done: one of `SUPMER_STAGE_...`.
- */
-typedef int32_t supmer_stage;
-
-/**
- * How far a long call is. Filled by the library; read only fields within `struct_size`.
- */
-typedef struct {
-    /**
-     * Size of the struct that the library filled.
-     */
-    size_t struct_size;
-    /**
-     * How many units (steps, rows) are done.
-     */
-    uint64_t done;
-    /**
-     * How many there will be at most.
-     */
-    uint64_t total;
-    /**
-     * Loss in nats per example; NaN where there is none.
-     */
-    float loss;
-    /**
-     * Share of right answers on the held-out examples, 0 to 1; NaN where there is none.
-     */
-    float accuracy;
-    /**
-     * What was just done.
-     */
-    supmer_stage stage;
-    /**
-     * 0.
-     */
-    int32_t reserved;
-} supmer_progress;
-
-/**
- * Called between steps, on the thread that made the call. `progress` lives until it returns. 0 goes on, anything else
- * cancels the call. It must return: no longjmp, no C++ exception may leave it, and it must not free what the call uses.
- */
-typedef int32_t (*supmer_progress_callback)(void *user_data, const supmer_progress *progress);
-
-/**
  * How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
  */
 typedef struct {
@@ -980,21 +1164,6 @@ typedef struct {
 } supmer_adapt_options;
 
 /**
- * An optimizer step ended.
- */
-#define SUPMER_STAGE_STEP 0
-
-/**
- * The examples held out for choosing the best prompt were scored.
- */
-#define SUPMER_STAGE_DEV 1
-
-/**
- * Rows were predicted.
- */
-#define SUPMER_STAGE_PREDICT 2
-
-/**
  * Makes `options` all defaults.
  *
  * - `options`, `struct_size`: the struct and its `sizeof`.
@@ -1026,6 +1195,64 @@ supmer_status supmer_adapt(const supmer_model *model,
                            supmer_adapter **adapter,
                            supmer_report **report,
                            supmer_error **error);
+
+/* ===== memory ==========================================================================================
+ *
+ * How much memory work with a model takes, before it is done: what fits a phone is known when the model is loaded.
+ */
+
+/**
+ * Bytes of memory; estimates, but for the weights, that tend to be somewhat high.
+ */
+typedef struct {
+    /**
+     * Size of this struct in bytes, set by `supmer_memory_estimate_init`.
+     */
+    size_t struct_size;
+    /**
+     * The model's weights, as they are held. Those of a file are mapped: the system may drop and read them again.
+     */
+    uint64_t weights_bytes;
+    /**
+     * Intermediate results of an adaptation: of a step and of scoring held-out examples.
+     */
+    uint64_t adapt_bytes;
+    /**
+     * Intermediate results of predicting one text.
+     */
+    uint64_t predict_bytes;
+    /**
+     * An adapter's share of the model's prompt cache.
+     */
+    uint64_t cached_prompt_bytes;
+} supmer_memory_estimate;
+
+/**
+ * Makes all fields of `estimate` 0 and notes its size.
+ *
+ * - `estimate`, `struct_size`: the struct and its `sizeof`.
+ * - Errors: `INVALID_ARGUMENT` for NULL, `INVALID_OPTION` for a size that no version has.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_memory_estimate_init(supmer_memory_estimate *estimate, size_t struct_size);
+
+/**
+ * Estimates the memory that a model, an adaptation and predictions take. Nothing is computed by the model.
+ *
+ * - `task`: its labels, template and examples tell the lengths; NULL = every text has `max_tokens` tokens and every
+ *   label one.
+ * - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it.
+ * - `estimate`: receives the numbers; `supmer_memory_estimate_init` comes first.
+ * - Errors: those of `supmer_adapt` about its options and task, `INVALID_ARGUMENT`.
+ * - Threads: any. The task must not be changed meanwhile.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_model_estimate_memory(const supmer_model *model,
+                                           const supmer_task *task,
+                                           const supmer_adapt_options *options,
+                                           supmer_memory_estimate *estimate,
+                                           supmer_error **error);
 
 /* ===== predict =========================================================================================
  *
@@ -1136,6 +1363,30 @@ supmer_status supmer_predict_batch(const supmer_model *model,
                                    const supmer_predict_options *options,
                                    float *probabilities,
                                    size_t capacity,
+                                   int32_t *labels,
+                                   supmer_error **error);
+
+/**
+ * Predicts many texts, each with an adapter of its own: many customers in one batch over one model. Adapters may repeat
+ * and may have different labels; every template has the field `{text}`.
+ *
+ * - `model`, `options`, `blob`, `blob_length`, `offsets`, `count`, `labels`: as for `supmer_predict_batch`.
+ * - `adapters`: `count` adapters, text by text.
+ * - `probabilities`, `stride`: receive `count` rows of `stride` values, a row's probabilities first and then zeros;
+ *   `stride` is at least the largest number of labels. (NULL, 0) leaves them out.
+ * - Errors: as `supmer_predict_batch`.
+ * - Threads: any; calls may share model and adapters.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_predict_mixed(const supmer_model *model,
+                                   const supmer_adapter *const *adapters,
+                                   const char *blob,
+                                   size_t blob_length,
+                                   const size_t *offsets,
+                                   size_t count,
+                                   const supmer_predict_options *options,
+                                   float *probabilities,
+                                   size_t stride,
                                    int32_t *labels,
                                    supmer_error **error);
 

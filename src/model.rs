@@ -7,6 +7,7 @@ use crate::backbone::{self, Backbone};
 use crate::error::Result;
 use crate::kernels::Isa;
 use crate::predict::PromptCache;
+use crate::runtime::Control;
 
 /// How a model's frozen weights are held in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,17 @@ impl Default for ModelOptions {
     }
 }
 
+/// The files of a model.
+#[derive(Clone, Copy, Debug)]
+pub enum ModelFiles<'a> {
+    /// A GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors) on disk.
+    Path(&'a Path),
+    /// The bytes of a GGUF file; they are copied.
+    Gguf(&'a [u8]),
+    /// Names and bytes of the files of a Hugging Face folder; the weights are copied.
+    Folder(&'a [(&'a str, &'a [u8])]),
+}
+
 /// A frozen backbone with its tokenizer, thread pool and prompt cache. Immutable: share it freely between threads.
 pub struct Model {
     backbone: Box<dyn Backbone>,
@@ -50,8 +62,29 @@ impl Model {
     ///
     /// Errors: `NotFound`, `Io`, `CorruptFile`, `Unsupported` (names the architecture or setting), `InvalidOption`.
     pub fn load(path: impl AsRef<Path>, options: &ModelOptions) -> Result<Arc<Self>> {
-        let backbone = backbone::load(path.as_ref(), options)?;
+        Self::read(ModelFiles::Path(path.as_ref()), options, Control::default())
+    }
+
+    /// Loads a model from disk or from memory. `control` is told of every tensor that was read and may stop the call.
+    ///
+    /// Errors: as [`Model::load`]; `Cancelled`; `InvalidArgument` for a file that is given twice; `MemoryLimit` when
+    /// there is no memory for a copy of files in memory.
+    pub fn read(files: ModelFiles<'_>, options: &ModelOptions, mut control: Control<'_>) -> Result<Arc<Self>> {
+        let backbone = backbone::load(files, options, &mut control)?;
+        let family = backbone.fingerprint();
+        log::info!(
+            "loaded a model: {} {}, {} bytes of weights",
+            family.architecture,
+            family.shape,
+            backbone.footprint().weights
+        );
         Ok(Arc::new(Self { backbone, prompt_cache: PromptCache::new(options.prompt_cache_bytes) }))
+    }
+
+    /// A model around `backbone`.
+    #[cfg(all(test, feature = "capi"))]
+    pub(crate) fn of(backbone: impl Backbone + 'static) -> Arc<Self> {
+        Arc::new(Self { backbone: Box::new(backbone), prompt_cache: PromptCache::new(0) })
     }
 
     /// The network itself.

@@ -3,7 +3,6 @@
 //! [`adapt`] prepares what the loop in `tune` works with: the start prompt, the tokenized rows and the dev part.
 
 mod batches;
-mod control;
 mod examples;
 mod keep_best;
 mod optimizer;
@@ -24,8 +23,8 @@ use crate::predict::PreparedTask;
 use crate::runtime::peak_bytes;
 use crate::task::{Example, Task};
 
+pub use crate::runtime::Control;
 pub use batches::{Batches, batches};
-pub use control::Control;
 pub use examples::{TokenizedExamples, tokenize};
 pub use optimizer::{AdamW, clip, linear_decay};
 pub use options::{AdaptOptions, PromptStart};
@@ -77,10 +76,18 @@ pub fn adapt(
     let (train, dev) = parts(train, dev, task.labels().len(), options, &mut warnings)?;
 
     let prompt_length = start.rows();
+    log::info!(
+        "adaptation begins: {} labels, {} training and {} dev examples, {prompt_length} prompt rows, {} steps",
+        task.labels().len(),
+        train.len(),
+        dev.as_ref().map_or(0, |dev| dev.len()),
+        options.steps
+    );
     let run = Run { backbone, train: &train, dev: dev.as_ref(), labels: prepared.trie(), options, began };
     let tuned = tune(&run, start, &mut control);
     backbone.release_memory();
-    let tuned = tuned?;
+    let tuned =
+        tuned.inspect_err(|error| log::info!("adaptation ended without an adapter: {}", error.status().name()))?;
 
     if tuned.one_class {
         let rows = if dev.is_some() { "dev" } else { "training" };
@@ -90,6 +97,7 @@ pub fn adapt(
         let max_tokens = options.max_tokens;
         warnings.push(format!("{cut_examples} examples were cut to max_tokens {max_tokens}"));
     }
+    warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let report = Report {
         train_examples: train.len(),
         dev_examples: dev.as_ref().map_or(0, |dev| dev.len()),
@@ -103,6 +111,12 @@ pub fn adapt(
         peak_bytes: peak_bytes(),
         warnings,
     };
+    log::info!(
+        "adaptation ended: {} steps in {:.1} s, the prompt of step {} is kept",
+        report.steps.len(),
+        report.seconds,
+        report.kept_step
+    );
     let lineage = Lineage {
         method: method(options).to_owned(),
         seed: options.seed,

@@ -5,7 +5,9 @@ use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::examples::TokenizedExamples;
-use crate::backbone::{Backbone, Fingerprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use crate::backbone::{
+    Backbone, Fingerprint, Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted,
+};
 use crate::error::Result;
 use crate::runtime::{Cancel, Random};
 use crate::soft_prompt::SoftPrompt;
@@ -204,5 +206,9 @@ impl Backbone for Toy {
             trie.labels.iter().map(|path| log_probabilities[path[0].1 as usize]).collect()
         });
         Ok(rows.collect())
+    }
+
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
     }
 }

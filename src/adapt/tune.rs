@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::batches::Batches;
-use super::control::Control;
 use super::examples::TokenizedExamples;
 use super::keep_best::{KeepBest, Quality};
 use super::optimizer::{AdamW, clip, linear_decay};
@@ -13,7 +12,7 @@ use crate::backbone::{Backbone, LabelTrie, Wanted};
 use crate::bundle::Regularization;
 use crate::error::{Error, Result, Status};
 use crate::gradient_regularizer::cosine;
-use crate::runtime::{Cancel, Progress, Stage};
+use crate::runtime::{Cancel, Control, Progress, Stage};
 use crate::soft_prompt::SoftPrompt;
 
 /// Most training rows that are scored to see whether one class is all that is predicted.

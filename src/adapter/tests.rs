@@ -1,5 +1,5 @@
 use super::*;
-use crate::backbone::{LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use crate::backbone::{Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
 use crate::error::{Status, fail};
 use crate::runtime::Cancel;
 use crate::task::Label;
@@ -49,6 +49,10 @@ impl Backbone for Named {
 
     fn score(&self, _: &[&dyn PromptState], _: &[&[u32]], _: &[&LabelTrie], _: &Cancel) -> Result<Vec<Vec<f32>>> {
         fail(Status::Internal, "only a name")
+    }
+
+    fn footprint(&self) -> Footprint {
+        Footprint::default()
     }
 }
 

@@ -1,15 +1,14 @@
 //! A Llama-family backbone in a Hugging Face folder: config.json, tokenizer.json and safetensors.
 
-use std::path::Path;
-
 use super::config::HuggingFaceConfig;
 use super::config::fields::parse_object;
+use super::folder::Folder;
 use super::llama_source::LlamaSource;
-use super::mapped;
 use super::safetensors_files::SafetensorsFiles;
-use super::tensors::{Head, TensorNames, TensorReader};
+use super::tensors::{Head, Keep, TensorNames, TensorReader};
 use crate::error::{Error, Result, Status};
 use crate::limits::{MAX_JSON_BYTES, MAX_TOKENIZER_BYTES};
+use crate::runtime::Control;
 use crate::text::Tokenizer;
 
 const NAMES: TensorNames = TensorNames {
@@ -28,44 +27,52 @@ const NAMES: TensorNames = TensorNames {
     down: "mlp.down_proj.weight",
 };
 
-/// Opens the folder `path`.
-pub(super) fn open(path: &Path) -> Result<LlamaSource> {
-    let HuggingFaceConfig { llama: config, tied } = config(path)?;
-    let store = SafetensorsFiles::open(path)?;
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// Reads `folder`.
+pub(super) fn read(folder: Folder<'_>, expand: bool, control: &mut Control<'_>) -> Result<LlamaSource> {
+    let HuggingFaceConfig { llama: config, tied } = config(folder)?;
+    let store = SafetensorsFiles::open(folder)?;
     let head = if tied { Head::Tied } else { Head::Separate };
-    // The weights are going to be expanded: what was only looked at need not stay in memory.
-    let weights = TensorReader::new(&store, true).network(&NAMES, &config, head)?;
-    LlamaSource::assemble(path, config, tokenizer(path)?, weights, false)
+    let weights = TensorReader::new(&store, keep(expand), control).network(&NAMES, &config, head)?;
+    LlamaSource::assemble(&folder.place(), config, tokenizer(folder)?, weights, false)
+}
+
+/// What becomes of a folder's matrices: most are expanded, and else what was only looked at need not stay in memory.
+pub(super) fn keep(expand: bool) -> Keep {
+    if expand { Keep::Expanded } else { Keep::Released }
 }
 
 /// Reads `config.json` in `folder`.
-pub(super) fn config(folder: &Path) -> Result<HuggingFaceConfig> {
+pub(super) fn config(folder: Folder<'_>) -> Result<HuggingFaceConfig> {
     read_config(folder, HuggingFaceConfig::parse)
 }
 
 /// Whether `config.json` in `folder` says that it holds a `model_type`; what cannot be read holds none.
-pub(super) fn is_model_type(folder: &Path, model_type: &str) -> bool {
+pub(super) fn is_model_type(folder: Folder<'_>, model_type: &str) -> bool {
     let read = read_config(folder, parse_object);
     read.is_ok_and(|fields| fields.get("model_type").is_some_and(|found| found == model_type))
 }
 
 /// What `parse` makes of the bytes of `config.json` in `folder`.
-pub(super) fn read_config<T>(folder: &Path, parse: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
-    let path = folder.join("config.json");
-    parse(&mapped::read(&path, MAX_JSON_BYTES)?).map_err(|e| e.context(path.display()))
+pub(super) fn read_config<T>(folder: Folder<'_>, parse: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+    parse(&folder.read(CONFIG, MAX_JSON_BYTES)?).map_err(|e| e.context(folder.place_of(CONFIG)))
 }
 
 /// Reads `tokenizer.json`, and `tokenizer_config.json` where there is one, in `folder`.
-pub(super) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
-    let path = folder.join("tokenizer.json");
-    let bytes = mapped::read(&path, MAX_TOKENIZER_BYTES)?;
-    let config_path = folder.join("tokenizer_config.json");
-    let config: Option<serde_json::Value> = if config_path.exists() {
-        let bytes = mapped::read(&config_path, MAX_JSON_BYTES)?;
-        let not_json = |e| Error::new(Status::CorruptFile, format!("{}: not valid JSON: {e}", config_path.display()));
+pub(super) fn tokenizer(folder: Folder<'_>) -> Result<Tokenizer> {
+    let bytes = folder.read(TOKENIZER, MAX_TOKENIZER_BYTES)?;
+    let config: Option<serde_json::Value> = if folder.has(TOKENIZER_CONFIG) {
+        let bytes = folder.read(TOKENIZER_CONFIG, MAX_JSON_BYTES)?;
+        let not_json = |e| {
+            let message = format!("{}: not valid JSON: {e}", folder.place_of(TOKENIZER_CONFIG));
+            Error::new(Status::CorruptFile, message)
+        };
         Some(serde_json::from_slice(&bytes).map_err(not_json)?)
     } else {
         None
     };
-    Tokenizer::from_json(&bytes, config.as_ref()).map_err(|e| e.context(path.display()))
+    Tokenizer::from_json(&bytes, config.as_ref()).map_err(|e| e.context(folder.place_of(TOKENIZER)))
 }

@@ -1,18 +1,14 @@
 //! A backbone in one GGUF file, tokenizer inside.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use memmap2::Mmap;
-
+use super::bytes::Bytes;
 use super::config::LlamaConfig;
 use super::excerpt::excerpt;
 use super::gguf::{Array, Gguf, Value};
 use super::llama_source::LlamaSource;
-use super::mapped;
-use super::tensors::{Head, StoredTensor, TensorNames, TensorReader, TensorStore};
+use super::tensors::{Head, Keep, StoredTensor, TensorNames, TensorReader, TensorStore};
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::{MAX_VOCABULARY, MAX_WIDTH};
+use crate::runtime::Control;
 use crate::text::{GgufVocabulary, Tokenizer};
 
 const NAMES: TensorNames = TensorNames {
@@ -33,27 +29,26 @@ const NAMES: TensorNames = TensorNames {
 /// Numbers that the rotary frequencies are divided by, one a pair.
 const ROTARY_DIVISORS: &str = "rope_freqs.weight";
 
-/// Opens the GGUF file `path`.
-pub(super) fn open(path: &Path) -> Result<LlamaSource> {
-    let map = mapped::map(path)?;
-    let place = path.display().to_string();
-    let gguf = Gguf::parse(&map).map_err(|e| e.context(&place))?;
-    let store = GgufStore { gguf: &gguf, map: &map, place: &place };
+/// Reads the GGUF file of `bytes`, which messages call `place`.
+pub(super) fn read(bytes: &Bytes, place: &str, expand: bool, control: &mut Control<'_>) -> Result<LlamaSource> {
+    let gguf = Gguf::parse(bytes).map_err(|e| e.context(place))?;
+    let store = GgufStore { gguf: &gguf, bytes, place };
 
-    let mut reader = TensorReader::new(&store, false);
+    let keep = if expand { Keep::Expanded } else { Keep::Stored };
+    let mut reader = TensorReader::new(&store, keep, control);
     let divisors = reader.optional_vector(ROTARY_DIVISORS, MAX_WIDTH)?;
-    let config = LlamaConfig::from_gguf(&gguf, embedding_rows(&gguf, &place)?, divisors.as_deref())
-        .map_err(|e| e.context(&place))?;
-    let vocabulary = vocabulary(&gguf).map_err(|e| e.context(&place))?;
+    let config = LlamaConfig::from_gguf(&gguf, embedding_rows(&gguf, place)?, divisors.as_deref())
+        .map_err(|e| e.context(place))?;
+    let vocabulary = vocabulary(&gguf).map_err(|e| e.context(place))?;
     let head = if gguf.tensor(NAMES.head).is_some() { Head::Separate } else { Head::Tied };
     let weights = reader.network(&NAMES, &config, head)?;
-    let tokenizer = Tokenizer::from_gguf(&vocabulary).map_err(|e| e.context(&place))?;
-    LlamaSource::assemble(path, config, tokenizer, weights, true)
+    let tokenizer = Tokenizer::from_gguf(&vocabulary).map_err(|e| e.context(place))?;
+    LlamaSource::assemble(place, config, tokenizer, weights, true)
 }
 
 struct GgufStore<'a> {
     gguf: &'a Gguf<'a>,
-    map: &'a Arc<Mmap>,
+    bytes: &'a Bytes,
     place: &'a str,
 }
 
@@ -64,7 +59,7 @@ impl TensorStore for GgufStore<'_> {
             file: self.place.to_owned(),
             shape: tensor.shape.clone(),
             format: tensor.format().map_err(|e| e.context(self.place))?,
-            map: Arc::clone(self.map),
+            bytes: self.bytes.clone(),
             offset: tensor.offset,
             length: tensor.length,
         }))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::folder::Folder;
 use super::gguf::Gguf;
 use super::safetensors_files::SafetensorsFiles;
 use super::tensors::TensorStore;
@@ -59,10 +60,11 @@ fn inspect_gguf(path: &Path) -> Result<ModelSummary> {
 }
 
 fn inspect_folder(path: &Path) -> Result<ModelSummary> {
-    let metadata = if folder_source::is_model_type(path, t5::MODEL_TYPE) {
-        t5::summary(path)?
+    let folder = Folder::OnDisk(path);
+    let metadata = if folder_source::is_model_type(folder, t5::MODEL_TYPE) {
+        t5::summary(folder)?
     } else {
-        let config = folder_source::config(path)?;
+        let config = folder_source::config(folder)?;
         vec![
             ("architecture", "llama".to_owned()),
             ("shape", config.llama.shape()),
@@ -71,7 +73,7 @@ fn inspect_folder(path: &Path) -> Result<ModelSummary> {
             ("tied_head", config.tied.to_string()),
         ]
     };
-    let store = SafetensorsFiles::open(path)?;
+    let store = SafetensorsFiles::open(folder)?;
     let mut tensors = Vec::new();
     for name in store.names() {
         if let Some(tensor) = store.find(name)? {

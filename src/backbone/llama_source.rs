@@ -2,13 +2,17 @@
 
 use std::path::Path;
 
+use super::bytes::Bytes;
 use super::config::LlamaConfig;
 use super::fingerprint::Fingerprint;
+use super::folder::Folder;
 use super::source::check_rows;
 use super::tensors::Weights;
 use super::weights::FrozenMatrix;
-use super::{folder_source, gguf_source};
+use super::{folder_source, gguf_source, mapped};
 use crate::error::{Result, Status, fail};
+use crate::model::{ModelFiles, WeightMode};
+use crate::runtime::Control;
 use crate::text::Tokenizer;
 
 /// The weights of one layer.
@@ -27,8 +31,6 @@ pub struct LayerWeights {
 
 /// Everything a Llama-family backbone is made of, shapes checked against the configuration.
 pub struct LlamaSource {
-    /// Name of the file or folder, for messages.
-    pub name: String,
     /// Shape and settings.
     pub config: LlamaConfig,
     /// The tokenizer.
@@ -52,48 +54,44 @@ impl LlamaSource {
     ///
     /// Errors: `NotFound`, `CorruptFile`, `NotFinite`, `TooLarge`, `Unsupported` by name.
     pub fn open(path: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return folder_source::open(path);
-        }
-        if path.extension().is_some_and(|extension| extension == "safetensors") {
-            let message = format!("{}: give the folder that holds it and its config.json", path.display());
-            return fail(Status::InvalidArgument, message);
-        }
-        gguf_source::open(path)
+        Self::read(ModelFiles::Path(path), WeightMode::Stored, &mut Control::default())
     }
 
-    /// Expands all matrices to f32 memory of their own and lets the file go.
-    pub fn expand(&mut self) {
-        self.embedding = self.embedding.expanded();
-        for layer in &mut self.layers {
-            let LayerWeights { query, key, value, output, gate, up, down, .. } = layer;
-            for matrix in [query, key, value, output, gate, up, down] {
-                *matrix = matrix.expanded();
+    /// Reads `files` and holds the weights as `weights` says. Errors: as [`LlamaSource::open`], and `Cancelled`.
+    pub fn read(files: ModelFiles<'_>, weights: WeightMode, control: &mut Control<'_>) -> Result<Self> {
+        if let Some(folder) = Folder::of(files)? {
+            return folder_source::read(folder, weights != WeightMode::Stored, control);
+        }
+        let (bytes, place) = match files {
+            ModelFiles::Path(path) if path.extension().is_some_and(|extension| extension == "safetensors") => {
+                let message = format!("{}: give the folder that holds it and its config.json", path.display());
+                return fail(Status::InvalidArgument, message);
             }
-        }
-        self.head = self.head.as_ref().map(FrozenMatrix::expanded);
+            ModelFiles::Path(path) => (mapped::map(path)?, path.display().to_string()),
+            ModelFiles::Gguf(bytes) => (Bytes::copied(bytes)?, "the file in memory".to_owned()),
+            ModelFiles::Folder(_) => return fail(Status::Internal, "a folder in memory is a folder"),
+        };
+        gguf_source::read(&bytes, &place, weights == WeightMode::Expanded, control)
     }
 
-    /// A source from its parts, read from `path`.
+    /// A source from its parts, read from `place`.
     ///
     /// Errors: `CorruptFile` when the tokenizer can give ids that have no embedding.
     pub(super) fn assemble(
-        path: &Path,
+        place: &str,
         config: LlamaConfig,
         tokenizer: Tokenizer,
         weights: Weights,
         is_gguf: bool,
     ) -> Result<Self> {
-        check_rows(&tokenizer, config.vocabulary).map_err(|e| e.context(path.display()))?;
+        check_rows(&tokenizer, config.vocabulary).map_err(|e| e.context(place))?;
         let fingerprint = Fingerprint {
             architecture: "llama".to_owned(),
             shape: config.shape(),
             tokenizer: tokenizer.digest().to_owned(),
             weights: weights.digest,
         };
-        let name = path.file_name().map_or(path.as_os_str(), |name| name).to_string_lossy().into_owned();
         Ok(Self {
-            name,
             config,
             tokenizer,
             embedding: weights.embedding,

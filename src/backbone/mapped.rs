@@ -4,22 +4,22 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use memmap2::Mmap;
 
+use super::bytes::Bytes;
 use crate::error::{Error, Result, Status, fail};
 
 /// Maps the regular file `path` read-only.
 ///
 /// Errors: `NotFound`, `Io`, `InvalidArgument` when it is no regular file, `CorruptFile` when it is empty.
-pub(crate) fn map(path: &Path) -> Result<Arc<Mmap>> {
+pub(crate) fn map(path: &Path) -> Result<Bytes> {
     let file = open(path)?.0;
     // SAFETY: the mapping is read-only and private. What remains is that another process could cut or rewrite the file
     // while it is mapped; model files and checkpoints are documented as immutable while they are loaded, as with every
     // mapped format.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io(path, &e))?;
-    Ok(Arc::new(map))
+    Ok(Bytes::mapped(map))
 }
 
 /// Reads the regular file `path` of at most `most` bytes.
@@ -87,10 +87,10 @@ mod tests {
     fn refuses_folders_missing_empty_and_large_files() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a");
-        assert_eq!(map(folder.path()).unwrap_err().status(), Status::InvalidArgument);
-        assert_eq!(map(&file).unwrap_err().status(), Status::NotFound);
+        assert_eq!(map(folder.path()).err().unwrap().status(), Status::InvalidArgument);
+        assert_eq!(map(&file).err().unwrap().status(), Status::NotFound);
         std::fs::write(&file, []).unwrap();
-        assert_eq!(map(&file).unwrap_err().status(), Status::CorruptFile);
+        assert_eq!(map(&file).err().unwrap().status(), Status::CorruptFile);
         std::fs::write(&file, [7; 100]).unwrap();
         assert_eq!(read(&file, 99).unwrap_err().status(), Status::TooLarge);
         assert_eq!(read(&file, 100).unwrap(), [7; 100]);
@@ -103,8 +103,8 @@ mod tests {
         let bytes: Vec<u8> = (0..40_000u32).map(|i| (i % 251) as u8).collect();
         std::fs::write(&file, &bytes).unwrap();
         let map = map(&file).unwrap();
-        release(&map, 5000, 20_000);
-        release(&map, 39_999, 2);
+        map.release(5000, 20_000);
+        map.release(39_999, 2);
         assert_eq!(&map[..], bytes);
     }
 

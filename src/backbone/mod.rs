@@ -1,9 +1,12 @@
 //! Frozen language models: loading, and the one trait that adaptation and prediction need.
 
+mod bytes;
 pub mod config;
 pub(crate) mod excerpt;
 pub mod fingerprint;
+mod folder;
 mod folder_source;
+pub mod footprint;
 pub mod gguf;
 mod gguf_source;
 pub mod inspect;
@@ -19,16 +22,17 @@ mod tensors;
 pub mod weights;
 
 use std::any::Any;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Result, Status, fail};
-use crate::model::ModelOptions;
-use crate::runtime::Cancel;
+use crate::kernels::Compute;
+use crate::model::{ModelFiles, ModelOptions};
+use crate::runtime::{Cancel, Control};
 use crate::soft_prompt::SoftPrompt;
 use crate::text::Tokenizer;
 
 pub use fingerprint::{Fingerprint, Match};
+pub use footprint::Footprint;
 pub use label_trie::LabelTrie;
 pub use mixture::Mixture;
 
@@ -173,14 +177,18 @@ pub trait Backbone: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>>;
 
+    /// How much memory the weights, states and passes take.
+    fn footprint(&self) -> Footprint;
+
     /// Lets go of the working memory that calls keep for the next call.
     fn release_memory(&self) {}
 }
 
 /// Loads a GGUF file or a Hugging Face folder as the backbone its configuration names.
-pub fn load(path: &Path, options: &ModelOptions) -> Result<Box<dyn Backbone>> {
-    Ok(match source::Source::open(path)? {
-        source::Source::Llama(source) => Box::new(llama::Llama::load(*source, options)?),
-        source::Source::T5(source) => Box::new(t5::T5::load(*source, options)?),
+pub fn load(files: ModelFiles<'_>, options: &ModelOptions, control: &mut Control<'_>) -> Result<Box<dyn Backbone>> {
+    let compute = Compute::new(options)?;
+    Ok(match source::Source::read(files, options.weights, control)? {
+        source::Source::Llama(source) => Box::new(llama::Llama::new(*source, compute)),
+        source::Source::T5(source) => Box::new(t5::T5::new(*source, compute)),
     })
 }

@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
-use std::sync::Arc;
 
-use memmap2::Mmap;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 use serde::Deserialize;
 
+use super::bytes::Bytes;
 use super::excerpt::excerpt;
-use super::mapped;
+use super::folder::Folder;
 use super::tensors::{StoredTensor, TensorStore};
 use super::weights::Format;
 use crate::error::{Error, Result, Status, fail};
@@ -32,7 +31,7 @@ pub(super) struct SafetensorsFiles {
 /// One safetensors file, its header checked against its size.
 struct WeightFile {
     path: String,
-    map: Arc<Mmap>,
+    bytes: Bytes,
     header: Metadata,
     data_start: usize,
 }
@@ -47,28 +46,26 @@ impl SafetensorsFiles {
     /// Opens `model.safetensors`, or else the files that `model.safetensors.index.json` names.
     ///
     /// Errors: `NotFound` when there is neither, `CorruptFile` names the file and what is wrong with it.
-    pub(super) fn open(folder: &Path) -> Result<Self> {
-        let single = folder.join(SINGLE);
-        if single.exists() {
-            let file = WeightFile::open(&single)?;
+    pub(super) fn open(folder: Folder<'_>) -> Result<Self> {
+        if folder.has(SINGLE) {
+            let file = WeightFile::open(folder, SINGLE)?;
             let by_name = file.header.offset_keys().into_iter().map(|name| (name, 0)).collect();
-            return Ok(Self { files: vec![file], by_name, place: single.display().to_string() });
+            return Ok(Self { files: vec![file], by_name, place: folder.place_of(SINGLE) });
         }
-        let index_path = folder.join(INDEX);
-        if !index_path.exists() {
+        if !folder.has(INDEX) {
             let message = format!(
                 "{}: expected {SINGLE} or {INDEX}, found neither; save the model as safetensors",
-                folder.display()
+                folder.place()
             );
             return fail(Status::NotFound, message);
         }
-        let place = index_path.display().to_string();
-        Self::open_sharded(folder, &index_path, &place).map(|(files, by_name)| Self { files, by_name, place })
+        let place = folder.place_of(INDEX);
+        Self::open_sharded(folder, &place).map(|(files, by_name)| Self { files, by_name, place })
     }
 
-    fn open_sharded(folder: &Path, index: &Path, place: &str) -> Result<(Vec<WeightFile>, BTreeMap<String, usize>)> {
+    fn open_sharded(folder: Folder<'_>, place: &str) -> Result<(Vec<WeightFile>, BTreeMap<String, usize>)> {
         let corrupt = |message: String| Error::new(Status::CorruptFile, format!("{place}: {message}"));
-        let bytes = mapped::read(index, MAX_JSON_BYTES)?;
+        let bytes = folder.read(INDEX, MAX_JSON_BYTES)?;
         let index: Index = serde_json::from_slice(&bytes).map_err(|e| corrupt(e.to_string()))?;
         let names: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
         if names.len() > MAX_WEIGHT_FILES {
@@ -85,7 +82,7 @@ impl SafetensorsFiles {
         let mut numbers = BTreeMap::new();
         for name in names {
             numbers.insert(name, files.len());
-            files.push(WeightFile::open(&folder.join(name)).map_err(|e| e.context(format!("{place}: weight_map")))?);
+            files.push(WeightFile::open(folder, name).map_err(|e| e.context(format!("{place}: weight_map")))?);
         }
         let mut by_name = BTreeMap::new();
         for (tensor, file) in &index.weight_map {
@@ -122,7 +119,7 @@ impl TensorStore for SafetensorsFiles {
             file: file.path.clone(),
             shape: info.shape.clone(),
             format,
-            map: Arc::clone(&file.map),
+            bytes: file.bytes.clone(),
             offset: file.data_start + start,
             length: end - start,
         }))
@@ -138,11 +135,10 @@ impl TensorStore for SafetensorsFiles {
 }
 
 impl WeightFile {
-    fn open(path: &Path) -> Result<Self> {
-        let map = mapped::map(path)?;
-        let path = path.display().to_string();
-        let (header, data_start) = read_header(&map).map_err(|e| e.context(&path))?;
-        Ok(Self { path, map, header, data_start })
+    fn open(folder: Folder<'_>, name: &str) -> Result<Self> {
+        let (path, bytes) = (folder.place_of(name), folder.bytes(name)?);
+        let (header, data_start) = read_header(&bytes).map_err(|e| e.context(&path))?;
+        Ok(Self { path, bytes, header, data_start })
     }
 }
 

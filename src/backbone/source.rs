@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use super::fingerprint::Fingerprint;
+use super::folder::Folder;
 use super::folder_source;
 use super::llama_source::LlamaSource;
 use super::t5::{self, T5Source};
 use crate::error::{Result, Status, fail};
+use crate::model::{ModelFiles, WeightMode};
+use crate::runtime::Control;
 use crate::text::Tokenizer;
 
 /// The opened parts of a backbone, shapes checked against its configuration.
@@ -22,10 +25,23 @@ impl Source {
     ///
     /// Errors: `NotFound`, `CorruptFile`, `NotFinite`, `TooLarge`, `Unsupported` by name.
     pub fn open(path: &Path) -> Result<Self> {
-        if path.is_dir() && folder_source::is_model_type(path, t5::MODEL_TYPE) {
-            return Ok(Source::T5(Box::new(T5Source::open(path)?)));
-        }
-        Ok(Source::Llama(Box::new(LlamaSource::open(path)?)))
+        Self::read(ModelFiles::Path(path), WeightMode::Stored, &mut Control::default())
+    }
+
+    /// Reads `files` and holds the weights as `weights` says.
+    ///
+    /// Errors: as [`Source::open`]; `Cancelled`; `InvalidArgument` for a file given twice; `MemoryLimit` when there is
+    /// no memory for a copy of files in memory.
+    pub fn read(files: ModelFiles<'_>, weights: WeightMode, control: &mut Control<'_>) -> Result<Self> {
+        control.cancel.check()?;
+        let source = match Folder::of(files)? {
+            Some(folder) if folder_source::is_model_type(folder, t5::MODEL_TYPE) => {
+                Source::T5(Box::new(T5Source::read(folder, weights, control)?))
+            }
+            _ => Source::Llama(Box::new(LlamaSource::read(files, weights, control)?)),
+        };
+        control.cancel.check()?;
+        Ok(source)
     }
 
     /// Identity of the backbone.

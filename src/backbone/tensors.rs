@@ -1,16 +1,15 @@
 //! Putting a network together from named tensors: which there must be, of which shape, and that all are finite.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use memmap2::Mmap;
-
+use super::bytes::Bytes;
 use super::config::LlamaConfig;
 use super::excerpt::excerpt;
 use super::fingerprint::WeightsDigest;
 use super::llama_source::LayerWeights;
 use super::weights::{Format, FrozenMatrix, Storage};
 use crate::error::{Error, Result, Status, fail};
+use crate::runtime::{Control, Progress, Stage};
 
 /// A tensor found in a file.
 pub(super) struct StoredTensor {
@@ -20,8 +19,8 @@ pub(super) struct StoredTensor {
     pub(super) shape: Vec<usize>,
     /// How its elements are stored.
     pub(super) format: Format,
-    /// The file, mapped.
-    pub(super) map: Arc<Mmap>,
+    /// The file.
+    pub(super) bytes: Bytes,
     /// Where it starts in the file.
     pub(super) offset: usize,
     /// How many bytes it has.
@@ -76,25 +75,39 @@ pub(super) struct Weights {
     pub(super) digest: String,
 }
 
+/// What becomes of a matrix once it was looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// As stored, in memory as far as it was read.
+    Stored,
+    /// As stored; mapped pages may leave memory until they are used.
+    Released,
+    /// Expanded to f32 memory of its own.
+    Expanded,
+}
+
 /// Reads tensors from a store and remembers which.
-pub(super) struct TensorReader<'s> {
+pub(super) struct TensorReader<'s, 'c> {
     store: &'s dyn TensorStore,
-    /// Whether the pages of a matrix are let go after it was checked.
-    release: bool,
+    keep: Keep,
+    control: &'s mut Control<'c>,
+    /// Number of tensors in the store.
+    total: usize,
     used: HashSet<String>,
     digest: WeightsDigest,
 }
 
-impl<'s> TensorReader<'s> {
-    /// A reader of `store`; with `release`, looking at a matrix does not leave it in memory.
-    pub(super) fn new(store: &'s dyn TensorStore, release: bool) -> Self {
-        Self { store, release, used: HashSet::new(), digest: WeightsDigest::new() }
+impl<'s, 'c> TensorReader<'s, 'c> {
+    /// A reader of `store` that tells `control` of every tensor.
+    pub(super) fn new(store: &'s dyn TensorStore, keep: Keep, control: &'s mut Control<'c>) -> Self {
+        let total = store.names().len();
+        Self { store, keep, control, total, used: HashSet::new(), digest: WeightsDigest::new() }
     }
 
     /// Reads the whole network, of which no tensor may be missing, shaped otherwise, not finite or left over.
     ///
     /// Errors: `CorruptFile` names tensor and shapes, `NotFinite` the tensor, `Unsupported` a format or a tensor that
-    /// the plain network does not have.
+    /// the plain network does not have; `Cancelled`.
     pub(super) fn network(mut self, names: &TensorNames, config: &LlamaConfig, head: Head) -> Result<Weights> {
         let (rows, width) = (config.vocabulary, config.width);
         let embedding = self.matrix(names.embedding, rows, width)?;
@@ -120,8 +133,9 @@ impl<'s> TensorReader<'s> {
     }
 
     /// The digest of what was read. Errors: `Unsupported` names a tensor that was not asked for: `network` has none such.
-    pub(super) fn finish(self, network: &str) -> Result<String> {
+    pub(super) fn finish(mut self, network: &str) -> Result<String> {
         self.check_left_over(network)?;
+        self.tell(self.total)?;
         Ok(self.digest.finish())
     }
 
@@ -159,10 +173,14 @@ impl<'s> TensorReader<'s> {
             return wrong_shape(name, &format!("{rows} x {columns} (rows x columns)"), &tensor);
         }
         let matrix = self.take(name, rows, columns, tensor)?;
-        if self.release {
-            matrix.release();
+        match self.keep {
+            Keep::Stored => Ok(matrix),
+            Keep::Released => {
+                matrix.release();
+                Ok(matrix)
+            }
+            Keep::Expanded => Ok(matrix.expanded()),
         }
-        Ok(matrix)
     }
 
     /// The one-dimensional tensor `name`. Errors: `CorruptFile`, `NotFinite`, `Unsupported`.
@@ -194,13 +212,20 @@ impl<'s> TensorReader<'s> {
 
     /// The tensor as a matrix, finite, counted in the digest.
     fn take(&mut self, name: &str, rows: usize, columns: usize, tensor: StoredTensor) -> Result<FrozenMatrix> {
-        let StoredTensor { file, shape, format, map, offset, length } = tensor;
-        let matrix = FrozenMatrix::new(rows, columns, format, Storage::Mapped { map, offset, length })
+        self.tell(self.used.len())?;
+        let StoredTensor { file, shape, format, bytes, offset, length } = tensor;
+        let matrix = FrozenMatrix::new(rows, columns, format, Storage::Stored { file: bytes, offset, length })
             .map_err(|e| e.context(format!("{file}: tensor {}", excerpt(name))))?;
         matrix.check_finite(name).map_err(|e| e.context(&file))?;
         self.digest.add(name, format, &shape, matrix.bytes());
         self.used.insert(name.to_owned());
         Ok(matrix)
+    }
+
+    /// Tells how many tensors are read. Errors: `Cancelled`.
+    fn tell(&mut self, done: usize) -> Result<()> {
+        let (loss, accuracy) = (f32::NAN, f32::NAN);
+        self.control.tell(Progress { stage: Stage::Load, done, total: self.total, loss, accuracy })
     }
 
     /// A tensor that was not asked for (a bias, an expert) means another network than the one computed here.

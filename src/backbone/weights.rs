@@ -2,10 +2,7 @@
 
 mod finite;
 
-use std::sync::Arc;
-
-use memmap2::Mmap;
-
+use super::bytes::Bytes;
 use super::mapped;
 use crate::error::{Error, Result, Status, fail};
 
@@ -80,13 +77,13 @@ impl Format {
     }
 }
 
-/// The bytes of a matrix: a range of a mapped file, or memory of its own.
+/// The bytes of a matrix: a range of a file, or memory of its own.
 #[derive(Clone)]
 pub enum Storage {
-    /// `map[offset..offset + length]`, checked when made.
-    Mapped {
-        /// The file.
-        map: Arc<Mmap>,
+    /// `file[offset..offset + length]`, checked when made.
+    Stored {
+        /// The file, mapped or copied.
+        file: Bytes,
         /// Where the matrix starts.
         offset: usize,
         /// How many bytes it has.
@@ -121,9 +118,9 @@ impl FrozenMatrix {
             .and_then(|row| row.checked_mul(rows))
             .filter(|&bytes| bytes <= isize::MAX as usize);
         let found = match &storage {
-            Storage::Mapped { map, offset, length } => {
-                if offset.checked_add(*length).is_none_or(|end| end > map.len()) {
-                    let message = format!("{length} bytes at offset {offset}, the file has {} bytes", map.len());
+            Storage::Stored { file, offset, length } => {
+                if offset.checked_add(*length).is_none_or(|end| end > file.len()) {
+                    let message = format!("{length} bytes at offset {offset}, the file has {} bytes", file.len());
                     return fail(Status::CorruptFile, message);
                 }
                 *length
@@ -158,7 +155,7 @@ impl FrozenMatrix {
     /// The stored bytes, row after row.
     pub fn bytes(&self) -> &[u8] {
         match &self.storage {
-            Storage::Mapped { map, offset, length } => &map[*offset..*offset + *length],
+            Storage::Stored { file, offset, length } => &file[*offset..*offset + *length],
             Storage::Owned(values) => mapped::as_bytes(values),
         }
     }
@@ -173,8 +170,8 @@ impl FrozenMatrix {
     pub fn as_f32(&self) -> Option<&[f32]> {
         match &self.storage {
             Storage::Owned(values) => Some(values),
-            Storage::Mapped { .. } if self.format == Format::F32 => mapped::as_f32(self.bytes()),
-            Storage::Mapped { .. } => None,
+            Storage::Stored { .. } if self.format == Format::F32 => mapped::as_f32(self.bytes()),
+            Storage::Stored { .. } => None,
         }
     }
 
@@ -201,8 +198,8 @@ impl FrozenMatrix {
 
     /// Lets the system drop the matrix's mapped pages from memory; they are read from the file again when touched.
     pub fn release(&self) {
-        if let Storage::Mapped { map, offset, length } = &self.storage {
-            mapped::release(map, *offset, *length);
+        if let Storage::Stored { file, offset, length } = &self.storage {
+            file.release(*offset, *length);
         }
     }
 

@@ -14,51 +14,17 @@ use super::guard::{Call, guard};
 use super::handle;
 use super::model::supmer_model;
 use super::options::{self, Options};
+use super::progress::{Listener, supmer_progress_callback};
 use super::report::supmer_report;
 use super::status::supmer_status;
 use super::task::supmer_task;
 use crate::adapt::{self, AdaptOptions, Control, PromptStart};
 use crate::bundle::Bundle;
 use crate::error::{Result, Status, fail};
-use crate::runtime::{Cancel, Progress, Stage};
+use crate::runtime::Cancel;
 
 /// Turns a setting off where 0 means its default, in fields that say so.
 pub const SUPMER_OFF: u32 = 0xFFFF_FFFF;
-
-/// What was just done: one of `SUPMER_STAGE_...`.
-pub type supmer_stage = i32;
-
-/// An optimizer step ended.
-pub const SUPMER_STAGE_STEP: supmer_stage = 0;
-/// The examples held out for choosing the best prompt were scored.
-pub const SUPMER_STAGE_DEV: supmer_stage = 1;
-/// Rows were predicted.
-pub const SUPMER_STAGE_PREDICT: supmer_stage = 2;
-
-/// How far a long call is. Filled by the library; read only fields within `struct_size`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct supmer_progress {
-    /// Size of the struct that the library filled.
-    pub struct_size: usize,
-    /// How many units (steps, rows) are done.
-    pub done: u64,
-    /// How many there will be at most.
-    pub total: u64,
-    /// Loss in nats per example; NaN where there is none.
-    pub loss: f32,
-    /// Share of right answers on the held-out examples, 0 to 1; NaN where there is none.
-    pub accuracy: f32,
-    /// What was just done.
-    pub stage: supmer_stage,
-    /// 0.
-    pub reserved: i32,
-}
-
-/// Called between steps, on the thread that made the call. `progress` lives until it returns. 0 goes on, anything else
-/// cancels the call. It must return: no longjmp, no C++ exception may leave it, and it must not free what the call uses.
-pub type supmer_progress_callback =
-    Option<unsafe extern "C" fn(user_data: *mut c_void, progress: *const supmer_progress) -> i32>;
 
 /// How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
 #[repr(C)]
@@ -117,7 +83,7 @@ unsafe impl Options for supmer_adapt_options {
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<supmer_adapt_options>() == 128 && size_of::<supmer_progress>() == 40);
+const _: () = assert!(size_of::<supmer_adapt_options>() == 128);
 
 /// Makes `options` all defaults.
 ///
@@ -168,7 +134,8 @@ pub unsafe extern "C" fn supmer_adapt(
             let given = options::read(options)?;
             let options = given.resolve(call, bundle)?;
             let cancel = call.optional(given.cancel)?.map_or_else(Cancel::new, supmer_cancel::flag);
-            let mut progress = |progress: Progress| given.tell(progress);
+            let listener = Listener::new(given.progress, given.progress_user_data);
+            let mut progress = |progress| listener.tell(progress);
             let (task, examples) = task.finish()?;
             let control = Control { cancel, progress: Some(&mut progress) };
             let made = adapt::adapt(model.model(), &task, &examples, None, &options, control)?;
@@ -188,7 +155,7 @@ impl supmer_adapt_options {
     ///
     /// # Safety
     /// The pointers inside are NULL or live.
-    unsafe fn resolve(&self, call: &Call<'_>, bundle: Option<Arc<Bundle>>) -> Result<AdaptOptions> {
+    pub(super) unsafe fn resolve(&self, call: &Call<'_>, bundle: Option<Arc<Bundle>>) -> Result<AdaptOptions> {
         if self.reserved != 0 {
             return fail(Status::InvalidOption, "supmer_adapt_options: reserved must be 0");
         }
@@ -233,26 +200,6 @@ impl supmer_adapt_options {
             (None, text) => Ok(PromptStart::Text(text.to_owned())),
             (Some(_), _) => fail(Status::InvalidOption, "start_adapter and start_text exclude each other; set one"),
         }
-    }
-
-    /// Tells the callback; `false` when it asks to stop.
-    fn tell(&self, progress: Progress) -> bool {
-        let Some(callback) = self.progress else { return true };
-        let progress = supmer_progress {
-            struct_size: size_of::<supmer_progress>(),
-            done: progress.done as u64,
-            total: progress.total as u64,
-            loss: progress.loss,
-            accuracy: progress.accuracy,
-            stage: match progress.stage {
-                Stage::Step => SUPMER_STAGE_STEP,
-                Stage::Dev => SUPMER_STAGE_DEV,
-                Stage::Predict => SUPMER_STAGE_PREDICT,
-            },
-            reserved: 0,
-        };
-        // SAFETY: the caller gave a function of this type and vouched for its user data.
-        unsafe { callback(self.progress_user_data, &progress) == 0 }
     }
 }
 

@@ -58,7 +58,9 @@ pub(super) unsafe fn guard<'a>(
     let call = Call::default();
     let outcome = catch_unwind(AssertUnwindSafe(|| body(&call))).unwrap_or_else(|payload| {
         call.used.borrow().iter().for_each(|poisoned| poisoned.store(true, Ordering::Release));
-        Err(Error::new(Status::Panic, panic_message(payload.as_ref())))
+        let message = panic_message(payload.as_ref());
+        log::error!("{message}");
+        Err(Error::new(Status::Panic, message))
     });
     match outcome {
         Ok(()) => Status::Ok.code(),
@@ -90,10 +92,15 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
 mod tests {
     use std::ptr;
 
+    use super::super::adapt::supmer_adapt;
     use super::super::cancel::{supmer_cancel, supmer_cancel_free, supmer_cancel_new};
     use super::super::error::{supmer_error_free, supmer_error_message, supmer_error_status};
+    use super::super::memory::{supmer_memory_estimate, supmer_memory_estimate_init, supmer_model_estimate_memory};
+    use super::super::model::{supmer_model, supmer_model_fingerprint, supmer_model_free};
     use super::super::status::{SUPMER_STATUS_OK, SUPMER_STATUS_PANIC};
     use super::*;
+    use crate::adapt::toy::Toy;
+    use crate::model::Model;
 
     fn message(error: *const supmer_error) -> String {
         // SAFETY: `error` is live and its message ends in NUL.
@@ -144,6 +151,30 @@ mod tests {
             assert_eq!(untouched, SUPMER_STATUS_OK);
             supmer_cancel_free(used);
             supmer_cancel_free(other);
+        }
+    }
+
+    /// The whole way of a call: the toy's tokenizer panics when it is asked for.
+    #[test]
+    fn a_panic_in_the_engine_ends_in_the_call() {
+        let model = supmer_model::give(Model::of(Toy::new())).unwrap();
+        let mut error = ptr::null_mut();
+        // SAFETY: live handles and locals; the model is freed once.
+        unsafe {
+            let mut estimate: supmer_memory_estimate = std::mem::zeroed();
+            supmer_memory_estimate_init(&mut estimate, size_of::<supmer_memory_estimate>());
+            let status = supmer_model_estimate_memory(model, ptr::null(), ptr::null(), &mut estimate, &mut error);
+            assert_eq!((status, estimate.weights_bytes), (SUPMER_STATUS_PANIC, 0));
+            assert!(message(error).starts_with("a panic was caught"), "{}", message(error));
+            supmer_error_free(error);
+            let mut adapter = ptr::null_mut();
+            let (bundle, task, options) = (ptr::null(), ptr::null(), ptr::null());
+            let status = supmer_adapt(model, bundle, task, options, &mut adapter, ptr::null_mut(), &mut error);
+            assert_eq!(status, SUPMER_STATUS_PANIC);
+            assert!(message(error).contains("an earlier call"), "{}", message(error));
+            supmer_error_free(error);
+            assert!(!supmer_model_fingerprint(model).is_null());
+            supmer_model_free(model);
         }
     }
 

@@ -1,17 +1,22 @@
 //! A frozen language model: load it once, adapt and predict with it from as many threads as you like. Immutable.
 
-use std::ffi::{CString, c_char};
-use std::path::Path;
+use std::ffi::{CString, c_char, c_void};
+use std::mem::offset_of;
 use std::sync::Arc;
 
 use super::arguments::{self, Out};
+use super::cancel::supmer_cancel;
 use super::error::supmer_error;
-use super::guard::guard;
+use super::guard::{Call, guard};
 use super::handle::{self, Handle, State};
 use super::options::{self, Options};
+use super::progress::{Listener, supmer_progress_callback};
 use super::status::supmer_status;
 use crate::error::{Error, Result, Status, fail};
-use crate::model::{Model, ModelOptions, WeightMode};
+use crate::kernels::Isa;
+use crate::limits::MAX_WEIGHT_FILES;
+use crate::model::{Model, ModelFiles, ModelOptions, WeightMode};
+use crate::runtime::{Cancel, Control};
 
 /// A loaded model.
 pub struct supmer_model {
@@ -50,7 +55,20 @@ pub const SUPMER_WEIGHTS_STORED: supmer_weights = 1;
 /// Expanded once to 32-bit numbers when loading: a little faster, four bytes a weight.
 pub const SUPMER_WEIGHTS_EXPANDED: supmer_weights = 2;
 
-/// How to load a model. 0 in a field is its default.
+/// Which instructions of the processor a model's kernels use: one of `SUPMER_INSTRUCTIONS_...`. Results differ between
+/// them in the last digits.
+pub type supmer_instructions = i32;
+
+/// The best that the processor has.
+pub const SUPMER_INSTRUCTIONS_AUTO: supmer_instructions = 0;
+/// Those that every processor of the family has.
+pub const SUPMER_INSTRUCTIONS_PORTABLE: supmer_instructions = 1;
+/// AVX2 with FMA (x86-64).
+pub const SUPMER_INSTRUCTIONS_AVX2: supmer_instructions = 2;
+/// AVX-512 F, BW, DQ and VL (x86-64).
+pub const SUPMER_INSTRUCTIONS_AVX512: supmer_instructions = 3;
+
+/// How to load a model. 0 (or NULL) in a field is its default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct supmer_model_options {
@@ -62,16 +80,26 @@ pub struct supmer_model_options {
     pub thread_count: u32,
     /// How weights are held.
     pub weights: supmer_weights,
+    /// Which instructions the kernels use.
+    pub instructions: supmer_instructions,
+    /// 0.
+    pub reserved: u32,
+    /// Stops loading, and nothing later; NULL = nothing does.
+    pub cancel: *const supmer_cancel,
+    /// Told how far loading is; NULL = nobody.
+    pub progress: supmer_progress_callback,
+    /// Handed to `progress`.
+    pub progress_user_data: *mut c_void,
 }
 
-// SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), plain numbers.
+// SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), numbers and pointers that may all be zero.
 unsafe impl Options for supmer_model_options {
     const NAME: &'static str = "supmer_model_options";
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = offset_of!(Self, instructions);
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<supmer_model_options>() == 24);
+const _: () = assert!(size_of::<supmer_model_options>() == 56 && size_of::<supmer_file>() == 32);
 
 impl supmer_model_options {
     fn resolve(&self) -> Result<ModelOptions> {
@@ -85,11 +113,39 @@ impl supmer_model_options {
                 return fail(Status::InvalidOption, message);
             }
         };
+        options.isa = match self.instructions {
+            SUPMER_INSTRUCTIONS_AUTO => None,
+            SUPMER_INSTRUCTIONS_PORTABLE => Some(Isa::Portable),
+            SUPMER_INSTRUCTIONS_AVX2 => Some(Isa::Avx2),
+            SUPMER_INSTRUCTIONS_AVX512 => Some(Isa::Avx512),
+            other => {
+                let message =
+                    format!("supmer_model_options: instructions is {other}, a SUPMER_INSTRUCTIONS value was expected");
+                return fail(Status::InvalidOption, message);
+            }
+        };
+        if self.reserved != 0 {
+            return fail(Status::InvalidOption, "supmer_model_options: reserved must be 0");
+        }
         if self.prompt_cache_bytes != 0 {
             options.prompt_cache_bytes = usize::try_from(self.prompt_cache_bytes).unwrap_or(usize::MAX);
         }
         Ok(options)
     }
+}
+
+/// A file in memory. A library with this ABI knows exactly these fields.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct supmer_file {
+    /// Its name without a path, such as "config.json".
+    pub name: *const c_char,
+    /// Bytes of `name`.
+    pub name_length: usize,
+    /// Its contents.
+    pub bytes: *const u8,
+    /// How many bytes it has.
+    pub length: usize,
 }
 
 /// Makes `options` all defaults.
@@ -113,7 +169,7 @@ pub unsafe extern "C" fn supmer_model_options_init(
 /// - `options`: NULL for all defaults.
 /// - `out`: receives the model, yours to free with `supmer_model_free`.
 /// - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
-///   `NOT_FINITE`, `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
+///   `NOT_FINITE`, `TOO_LARGE`, `CANCELLED`, `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -126,15 +182,78 @@ pub unsafe extern "C" fn supmer_model_load(
 ) -> supmer_status {
     // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
     unsafe {
-        guard(error, |_| {
+        guard(error, |call| {
             let out = Out::required(out, "out")?;
             let path = arguments::path(path, path_length)?;
-            let options = options::read(options)?.resolve()?;
-            out.write(handle::give(supmer_model::load(path, &options)?));
+            out.write(supmer_model::load(call, ModelFiles::Path(path), options)?);
             Ok(())
         })
     }
 }
+
+/// Loads a model from the bytes of a GGUF file. They are copied.
+///
+/// - `bytes`, `length`: the contents of the file.
+/// - `options`, `out`: as for `supmer_model_load`.
+/// - Errors: as `supmer_model_load`, but for files; `MEMORY_LIMIT` when there is no memory for the copy.
+/// - Threads: any.
+/// - Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn supmer_model_load_memory(
+    bytes: *const u8,
+    length: usize,
+    options: *const supmer_model_options,
+    out: *mut *mut supmer_model,
+    error: *mut *mut supmer_error,
+) -> supmer_status {
+    // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
+    unsafe {
+        guard(error, |call| {
+            let out = Out::required(out, "out")?;
+            let bytes = arguments::slice(bytes, length, "bytes")?;
+            out.write(supmer_model::load(call, ModelFiles::Gguf(bytes), options)?);
+            Ok(())
+        })
+    }
+}
+
+/// Loads a model from the files of a Hugging Face folder in memory. What is kept of them is copied.
+///
+/// - `files`, `count`: config.json, tokenizer.json, tokenizer_config.json if there is one, and the weights:
+///   model.safetensors, or model.safetensors.index.json and the files that it names. Others are left out.
+/// - `options`, `out`: as for `supmer_model_load`.
+/// - Errors: as `supmer_model_load`; `NOT_FOUND` names a file that is missing, `INVALID_ARGUMENT` one that is given
+///   twice; `MEMORY_LIMIT` when there is no memory for a copy.
+/// - Threads: any.
+/// - Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn supmer_model_load_memory_folder(
+    files: *const supmer_file,
+    count: usize,
+    options: *const supmer_model_options,
+    out: *mut *mut supmer_model,
+    error: *mut *mut supmer_error,
+) -> supmer_status {
+    // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
+    unsafe {
+        guard(error, |call| {
+            let out = Out::required(out, "out")?;
+            if count > MAX_FOLDER_FILES {
+                return fail(Status::TooLarge, format!("count is at most {MAX_FOLDER_FILES}, {count} was given"));
+            }
+            let mut named = Vec::new();
+            for (i, file) in arguments::slice(files, count, "files")?.iter().enumerate() {
+                let name = arguments::text(file.name, file.name_length, &format!("name of file {i}"))?;
+                named.push((name, arguments::slice(file.bytes, file.length, &format!("bytes of file {i}"))?));
+            }
+            out.write(supmer_model::load(call, ModelFiles::Folder(&named), options)?);
+            Ok(())
+        })
+    }
+}
+
+/// Most files of a folder in memory.
+const MAX_FOLDER_FILES: usize = 2 * MAX_WEIGHT_FILES;
 
 /// Which model this is, as a JSON object: "architecture", "shape" and "tokenizer" are the family that an adapter needs,
 /// "weights" tells other weights and quantizations of the same family apart.
@@ -161,10 +280,23 @@ pub unsafe extern "C" fn supmer_model_free(model: *mut supmer_model) {
 }
 
 impl supmer_model {
-    fn load(path: &Path, options: &ModelOptions) -> Result<Self> {
-        let model = Model::load(path, options)?;
+    /// # Safety
+    /// `options` is NULL or as long as it says, and what it points to is live.
+    unsafe fn load(call: &Call<'_>, files: ModelFiles<'_>, options: *const supmer_model_options) -> Result<*mut Self> {
+        // SAFETY: passed on to the caller.
+        let given = unsafe { options::read(options) }?;
+        // SAFETY: passed on to the caller.
+        let cancel = unsafe { call.optional(given.cancel) }?.map_or_else(Cancel::new, supmer_cancel::flag);
+        let listener = Listener::new(given.progress, given.progress_user_data);
+        let mut progress = |progress| listener.tell(progress);
+        let control = Control { cancel, progress: Some(&mut progress) };
+        Self::give(Model::read(files, &given.resolve()?, control)?)
+    }
+
+    /// The handle of `model`, for C to free.
+    pub(super) fn give(model: Arc<Model>) -> Result<*mut Self> {
         let fingerprint = serde_json::to_string(model.backbone().fingerprint())
             .map_err(|e| Error::new(Status::Internal, format!("the model's fingerprint cannot be written: {e}")))?;
-        Ok(Self { state: State::new(), model, fingerprint: handle::c_string(&fingerprint) })
+        Ok(handle::give(Self { state: State::new(), model, fingerprint: handle::c_string(&fingerprint) }))
     }
 }

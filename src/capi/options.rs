@@ -51,6 +51,28 @@ pub(super) unsafe fn read<T: Options>(given: *const T) -> Result<T> {
     Ok(options)
 }
 
+/// Writes the part of `value` that the caller knows to `*taken`, whose `struct_size` stays.
+///
+/// Errors: `InvalidArgument` for NULL, `InvalidOption` for a size that no version has.
+///
+/// # Safety
+/// `taken` is NULL or points to as many writable bytes as its first field says.
+pub(super) unsafe fn write<T: Options>(taken: *mut T, value: T) -> Result<()> {
+    if taken.is_null() {
+        return fail(Status::InvalidArgument, format!("the {} is NULL", T::NAME));
+    }
+    // SAFETY: `struct_size` comes first, says the trait.
+    let size = unsafe { taken.cast::<usize>().read_unaligned() };
+    check_size::<T>(size)?;
+    let (first, known) = (size_of::<usize>(), size.min(size_of::<T>()));
+    // SAFETY: `known` bytes are writable, says the caller, and part of `value`, which has no padding.
+    unsafe {
+        let (from, to) = ((&raw const value).cast::<u8>(), taken.cast::<u8>());
+        std::ptr::copy_nonoverlapping(from.add(first), to.add(first), known - first);
+    }
+    Ok(())
+}
+
 /// Zeroes `struct_size` bytes and notes the size. Returns the status: `InvalidArgument` for NULL, else as [`read`].
 ///
 /// # Safety

@@ -85,10 +85,9 @@ pub unsafe extern "C" fn supmer_predict(
     unsafe {
         guard(error, |call| {
             let request = Request::new(call, model, adapter, options)?;
-            let outputs = Outputs::new(&request, 1, probabilities, capacity, label)?;
+            let outputs = Outputs::new(1, request.label_count(), probabilities, capacity, label)?;
             let row = Example::text(arguments::text(text, text_length, "text")?, None);
-            outputs.write(&request.run(&[row])?);
-            Ok(())
+            outputs.write(&request.run(&[row])?)
         })
     }
 }
@@ -117,11 +116,10 @@ pub unsafe extern "C" fn supmer_predict_row_json(
     unsafe {
         guard(error, |call| {
             let request = Request::new(call, model, adapter, options)?;
-            let outputs = Outputs::new(&request, 1, probabilities, capacity, label)?;
+            let outputs = Outputs::new(1, request.label_count(), probabilities, capacity, label)?;
             let json = arguments::text(json, json_length, "json")?;
             let row = request.adapter.adapter().task().parse_row(json, false)?;
-            outputs.write(&request.run(&[row])?);
-            Ok(())
+            outputs.write(&request.run(&[row])?)
         })
     }
 }
@@ -156,14 +154,56 @@ pub unsafe extern "C" fn supmer_predict_batch(
     unsafe {
         guard(error, |call| {
             let request = Request::new(call, model, adapter, options)?;
-            if count > MAX_EXAMPLES {
-                return fail(Status::TooLarge, format!("count is at most {MAX_EXAMPLES}, {count} was given"));
+            check_count(count)?;
+            let outputs = Outputs::new(count, request.label_count(), probabilities, capacity, labels)?;
+            outputs.write(&request.run(&cut_blob(blob, blob_length, offsets, count)?)?)
+        })
+    }
+}
+
+/// Predicts many texts, each with an adapter of its own: many customers in one batch over one model. Adapters may repeat
+/// and may have different labels; every template has the field `{text}`.
+///
+/// - `model`, `options`, `blob`, `blob_length`, `offsets`, `count`, `labels`: as for `supmer_predict_batch`.
+/// - `adapters`: `count` adapters, text by text.
+/// - `probabilities`, `stride`: receive `count` rows of `stride` values, a row's probabilities first and then zeros;
+///   `stride` is at least the largest number of labels. (NULL, 0) leaves them out.
+/// - Errors: as `supmer_predict_batch`.
+/// - Threads: any; calls may share model and adapters.
+/// - Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn supmer_predict_mixed(
+    model: *const supmer_model,
+    adapters: *const *const supmer_adapter,
+    blob: *const c_char,
+    blob_length: usize,
+    offsets: *const usize,
+    count: usize,
+    options: *const supmer_predict_options,
+    probabilities: *mut f32,
+    stride: usize,
+    labels: *mut i32,
+    error: *mut *mut supmer_error,
+) -> supmer_status {
+    // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
+    unsafe {
+        guard(error, |call| {
+            let model = call.handle(model)?.model();
+            let options = read_options(call, options)?;
+            check_count(count)?;
+            let mut own = Vec::new();
+            for (row, &adapter) in arguments::slice(adapters, count, "adapters")?.iter().enumerate() {
+                own.push(call.handle(adapter).map_err(|e| e.context(format!("row {row}")))?.adapter());
             }
-            let outputs = Outputs::new(&request, count, probabilities, capacity, labels)?;
-            let blob = arguments::slice(blob.cast::<u8>(), blob_length, "blob")?;
-            let offsets = if count == 0 { &[] } else { arguments::slice(offsets, count + 1, "offsets")? };
-            outputs.write(&request.run(&cut(blob, offsets)?)?);
-            Ok(())
+            let most = own.iter().map(|adapter| adapter.task().labels().len()).max().unwrap_or(0);
+            if !probabilities.is_null() && stride < most {
+                let message = format!("stride is {stride}, the adapters have up to {most} labels");
+                return fail(Status::InvalidArgument, message);
+            }
+            let outputs = Outputs::new(count, stride, probabilities, count.saturating_mul(stride), labels)?;
+            let texts = cut_blob(blob, blob_length, offsets, count)?;
+            let rows: Vec<_> = own.iter().zip(&texts).map(|(adapter, text)| (adapter.as_ref(), text)).collect();
+            outputs.write(&predict::predict_mixed(model, &rows, &options)?)
         })
     }
 }
@@ -185,27 +225,36 @@ impl<'a> Request<'a> {
         options: *const supmer_predict_options,
     ) -> Result<Self> {
         // SAFETY: passed on to the caller.
-        let (model, adapter, given) = unsafe { (call.handle(model)?, call.handle(adapter)?, options::read(options)?) };
+        let (model, adapter) = unsafe { (call.handle(model)?, call.handle(adapter)?) };
         // SAFETY: passed on to the caller.
-        let cancel = unsafe { call.optional(given.cancel) }?.map_or_else(Cancel::new, supmer_cancel::flag);
-        let options =
-            PredictOptions { abstain_below: given.abstain_below, batch_size: given.batch_size as usize, cancel };
-        Ok(Self { model, adapter, options })
+        Ok(Self { model, adapter, options: unsafe { read_options(call, options) }? })
+    }
+
+    fn label_count(&self) -> usize {
+        self.adapter.adapter().task().labels().len()
     }
 
     fn run(&self, rows: &[Example]) -> Result<Vec<Prediction>> {
-        let predictions = predict::predict(self.model.model(), self.adapter.adapter(), rows, &self.options)?;
-        if predictions.len() == rows.len() {
-            Ok(predictions)
-        } else {
-            fail(Status::Internal, "predictions are missing")
-        }
+        predict::predict(self.model.model(), self.adapter.adapter(), rows, &self.options)
     }
 }
 
-/// Where predictions go, checked before anything is computed.
+/// The Rust options.
+///
+/// # Safety
+/// `options` is NULL or as long as it says, and what it points to is live.
+unsafe fn read_options(call: &Call<'_>, options: *const supmer_predict_options) -> Result<PredictOptions> {
+    // SAFETY: passed on to the caller.
+    let given = unsafe { options::read(options) }?;
+    // SAFETY: passed on to the caller.
+    let cancel = unsafe { call.optional(given.cancel) }?.map_or_else(Cancel::new, supmer_cancel::flag);
+    Ok(PredictOptions { abstain_below: given.abstain_below, batch_size: given.batch_size as usize, cancel })
+}
+
+/// Where predictions go, checked before anything is computed: rows of `stride` probabilities, and labels.
 struct Outputs {
-    label_count: usize,
+    count: usize,
+    stride: usize,
     probabilities: OutSlice<f32>,
     labels: OutSlice<i32>,
 }
@@ -216,36 +265,66 @@ impl Outputs {
     /// # Safety
     /// `probabilities` has `capacity` writable values and `labels` `count`, or they are NULL.
     unsafe fn new(
-        request: &Request<'_>,
         count: usize,
+        stride: usize,
         probabilities: *mut f32,
         capacity: usize,
         labels: *mut i32,
     ) -> Result<Self> {
-        let label_count = request.adapter.adapter().task().labels().len();
         let label_capacity = if labels.is_null() { 0 } else { count };
         // SAFETY: passed on to the caller.
         let (probabilities, labels) = unsafe {
             (
-                OutSlice::new(probabilities, capacity, count.saturating_mul(label_count), "probabilities")?,
+                OutSlice::new(probabilities, capacity, count.saturating_mul(stride), "probabilities")?,
                 OutSlice::new(labels, label_capacity, count, "labels")?,
             )
         };
-        Ok(Self { label_count, probabilities, labels })
+        Ok(Self { count, stride, probabilities, labels })
     }
 
-    /// Writes the predictions of as many rows as were promised.
-    fn write(&self, predictions: &[Prediction]) {
+    /// Writes the predictions; what a row has left is 0. Errors: `Internal` when they are not as many as promised.
+    fn write(&self, predictions: &[Prediction]) -> Result<()> {
+        if predictions.len() != self.count {
+            return fail(Status::Internal, "predictions are missing");
+        }
         for (row, prediction) in predictions.iter().enumerate() {
             let label = prediction.label.map_or(SUPMER_ABSTAINED, |l| l as i32);
             // SAFETY: `row` is below the promised count.
             unsafe { self.labels.write(row, label) };
-            for (i, &probability) in prediction.probabilities.iter().take(self.label_count).enumerate() {
-                // SAFETY: `row` is below the promised count and `i` below the number of labels.
-                unsafe { self.probabilities.write(row * self.label_count + i, probability) };
+            let values = prediction.probabilities.iter().copied().chain(std::iter::repeat(0.0));
+            for (i, probability) in values.take(self.stride).enumerate() {
+                // SAFETY: `row` is below the promised count and `i` below the stride.
+                unsafe { self.probabilities.write(row * self.stride + i, probability) };
             }
         }
+        Ok(())
     }
+}
+
+fn check_count(count: usize) -> Result<()> {
+    if count <= MAX_EXAMPLES {
+        return Ok(());
+    }
+    fail(Status::TooLarge, format!("count is at most {MAX_EXAMPLES}, {count} was given"))
+}
+
+/// The `count` texts of a blob. Errors: as for [`cut`], and `InvalidArgument` for NULL.
+///
+/// # Safety
+/// `blob` has `blob_length` readable bytes and `offsets` `count + 1` values, or they are NULL.
+unsafe fn cut_blob(
+    blob: *const c_char,
+    blob_length: usize,
+    offsets: *const usize,
+    count: usize,
+) -> Result<Vec<Example>> {
+    // SAFETY: passed on to the caller.
+    let blob = unsafe { arguments::slice(blob.cast::<u8>(), blob_length, "blob") }?;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: passed on to the caller.
+    cut(blob, unsafe { arguments::slice(offsets, count + 1, "offsets") }?)
 }
 
 /// The texts of `blob` between `offsets` as rows. Errors: `InvalidArgument` and `InvalidUtf8` name the row.

@@ -22,6 +22,8 @@ pub use isa::Isa;
 #[cfg(test)]
 mod tests;
 
+use crate::error::Result;
+use crate::model::ModelOptions;
 use crate::runtime::Threads;
 
 /// What a kernel runs on: the model's thread pool and instruction set.
@@ -30,4 +32,12 @@ pub(crate) struct Compute {
     pub threads: Threads,
     /// Available on this processor (see [`Isa::select`]).
     pub isa: Isa,
+}
+
+impl Compute {
+    /// Threads and instruction set of `options`. Errors: `InvalidOption`, and `Unsupported` for instructions that this
+    /// processor lacks.
+    pub fn new(options: &ModelOptions) -> Result<Self> {
+        Ok(Self { threads: Threads::new(options.thread_count)?, isa: Isa::select(options.isa)? })
+    }
 }

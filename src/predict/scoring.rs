@@ -66,7 +66,10 @@ pub(crate) fn score(
             }
             let state = match states.iter().find(|(held, _)| *held == prompt) {
                 Some((_, state)) => Arc::clone(state),
-                None => cache.get_or_make(prompts[prompt].id, || backbone.prompt_state(prompts[prompt].prompt))?,
+                None => cache.get_or_make(prompts[prompt].id, || {
+                    log::debug!("a prompt's state is not in the cache and is computed");
+                    backbone.prompt_state(prompts[prompt].prompt)
+                })?,
             };
             used.push((prompt, state));
         }

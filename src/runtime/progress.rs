@@ -9,6 +9,10 @@ pub enum Stage {
     Dev,
     /// Rows were predicted.
     Predict,
+    /// Tensors of a model were read.
+    Load,
+    /// A step of meta-training ended.
+    Train,
 }
 
 /// One report, always made on the calling thread.
@@ -16,7 +20,7 @@ pub enum Stage {
 pub struct Progress {
     /// What was just done.
     pub stage: Stage,
-    /// How many units (steps, rows) are done.
+    /// How many units (steps, rows, tensors) are done.
     pub done: usize,
     /// How many there will be at most.
     pub total: usize,

@@ -66,8 +66,7 @@ unsafe fn add_example(
 #[test]
 fn null_outputs_and_handles_are_refused() {
     let (path, length) = parts("model");
-    let mut adapter = null_mut();
-    let mut bytes = null_mut();
+    let (mut model, mut adapter, mut bytes) = (null_mut(), null_mut(), null_mut());
     // SAFETY: NULL is allowed everywhere, the rest are live values.
     unsafe {
         let load = |e| supmer_model_load(path, length, null(), null_mut(), e);
@@ -82,6 +81,13 @@ fn null_outputs_and_handles_are_refused() {
             failure(|e| supmer_task_add_example_pair(null_mut(), path, length, path, length, path, length, e)),
             failure(|e| supmer_task_add_example_json(null_mut(), path, length, e)),
             failure(|e| supmer_adapt(null(), null(), null(), null(), &mut adapter, null_mut(), e)),
+            failure(|e| supmer_model_load_memory(path.cast(), length, null(), null_mut(), e)),
+            failure(|e| supmer_model_load_memory_folder(null(), 0, null(), null_mut(), e)),
+            failure(|e| supmer_model_load_memory_folder(null(), 1, null(), &mut model, e)),
+            failure(|e| supmer_model_estimate_memory(null(), null(), null(), null_mut(), e)),
+            failure(|e| {
+                supmer_predict_mixed(null(), null(), path, length, null(), 0, null(), null_mut(), 0, null_mut(), e)
+            }),
             failure(|e| supmer_adapter_save(null(), path, length, e)),
             failure(|e| supmer_adapter_load(path, length, null_mut(), e)),
             failure(|e| supmer_adapter_save_memory(null(), &mut bytes, e)),
@@ -96,7 +102,7 @@ fn null_outputs_and_handles_are_refused() {
             assert_eq!(status, SUPMER_STATUS_INVALID_ARGUMENT);
             assert!(message.contains("NULL"), "{message}");
         }
-        assert!(adapter.is_null() && bytes.is_null());
+        assert!(model.is_null() && adapter.is_null() && bytes.is_null());
     }
 }
 

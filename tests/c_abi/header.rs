@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::build::{c_compiler, cxx_compiler, root, run};
 
 /// The header's sections, in its order: modules of src/capi.
-const SECTIONS: [&str; 12] = [
-    "version", "status", "error", "cancel", "buffer", "model", "bundle", "task", "adapter", "report", "adapt",
-    "predict",
+const SECTIONS: [&str; 15] = [
+    "version", "status", "error", "log", "cancel", "progress", "buffer", "model", "bundle", "task", "adapter",
+    "report", "adapt", "memory", "predict",
 ];
 
 #[test]
@@ -75,9 +75,21 @@ fn structs_and_constants_are_those_of_rust() {
         ("supmer_adapt_options", size_of::<supmer_adapt_options>()),
         ("supmer_predict_options", size_of::<supmer_predict_options>()),
         ("supmer_progress", size_of::<supmer_progress>()),
+        ("supmer_file", size_of::<supmer_file>()),
+        ("supmer_memory_estimate", size_of::<supmer_memory_estimate>()),
     ];
     let offsets = [
         ("supmer_model_options, weights", offset_of!(supmer_model_options, weights)),
+        ("supmer_model_options, instructions", offset_of!(supmer_model_options, instructions)),
+        ("supmer_model_options, cancel", offset_of!(supmer_model_options, cancel)),
+        ("supmer_model_options, progress", offset_of!(supmer_model_options, progress)),
+        ("supmer_model_options, progress_user_data", offset_of!(supmer_model_options, progress_user_data)),
+        ("supmer_file, name", offset_of!(supmer_file, name)),
+        ("supmer_file, name_length", offset_of!(supmer_file, name_length)),
+        ("supmer_file, bytes", offset_of!(supmer_file, bytes)),
+        ("supmer_file, length", offset_of!(supmer_file, length)),
+        ("supmer_memory_estimate, weights_bytes", offset_of!(supmer_memory_estimate, weights_bytes)),
+        ("supmer_memory_estimate, cached_prompt_bytes", offset_of!(supmer_memory_estimate, cached_prompt_bytes)),
         ("supmer_adapt_options, steps", offset_of!(supmer_adapt_options, steps)),
         ("supmer_adapt_options, learning_rate", offset_of!(supmer_adapt_options, learning_rate)),
         ("supmer_adapt_options, start_adapter", offset_of!(supmer_adapt_options, start_adapter)),
@@ -104,6 +116,22 @@ fn structs_and_constants_are_those_of_rust() {
         ("SUPMER_STATUS_CANCELLED", Status::Cancelled as i64),
         ("SUPMER_STATUS_PANIC", Status::Panic as i64),
         ("SUPMER_STATUS_INTERNAL", Status::Internal as i64),
+        ("SUPMER_LOG_ERROR", i64::from(SUPMER_LOG_ERROR)),
+        ("SUPMER_LOG_WARNING", i64::from(SUPMER_LOG_WARNING)),
+        ("SUPMER_LOG_INFO", i64::from(SUPMER_LOG_INFO)),
+        ("SUPMER_LOG_DEBUG", i64::from(SUPMER_LOG_DEBUG)),
+        ("SUPMER_STAGE_STEP", i64::from(SUPMER_STAGE_STEP)),
+        ("SUPMER_STAGE_DEV", i64::from(SUPMER_STAGE_DEV)),
+        ("SUPMER_STAGE_PREDICT", i64::from(SUPMER_STAGE_PREDICT)),
+        ("SUPMER_STAGE_LOAD", i64::from(SUPMER_STAGE_LOAD)),
+        ("SUPMER_STAGE_TRAIN", i64::from(SUPMER_STAGE_TRAIN)),
+        ("SUPMER_INSTRUCTIONS_AUTO", i64::from(SUPMER_INSTRUCTIONS_AUTO)),
+        ("SUPMER_INSTRUCTIONS_PORTABLE", i64::from(SUPMER_INSTRUCTIONS_PORTABLE)),
+        ("SUPMER_INSTRUCTIONS_AVX2", i64::from(SUPMER_INSTRUCTIONS_AVX2)),
+        ("SUPMER_INSTRUCTIONS_AVX512", i64::from(SUPMER_INSTRUCTIONS_AVX512)),
+        ("SUPMER_WEIGHTS_AUTO", i64::from(SUPMER_WEIGHTS_AUTO)),
+        ("SUPMER_WEIGHTS_STORED", i64::from(SUPMER_WEIGHTS_STORED)),
+        ("SUPMER_WEIGHTS_EXPANDED", i64::from(SUPMER_WEIGHTS_EXPANDED)),
         ("SUPMER_OFF", i64::from(u32::MAX)),
         ("SUPMER_ABSTAINED", -1),
         ("SUPMER_VERSION", i64::from(supmer_version())),

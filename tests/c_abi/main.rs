@@ -3,6 +3,11 @@
 mod build;
 mod calls;
 mod header;
+mod loading;
+mod log;
+mod memory;
+mod mixed;
 mod program;
 mod story;
 mod symbols;
+mod tiny;

@@ -8,85 +8,10 @@ use std::ptr::{null, null_mut};
 use supmer::bundle::{Origin, Regularization};
 use supmer::capi::*;
 use supmer::gradient_regularizer::{Rescaling, Shape};
-use supmer::{Bundle, GradientRegularizer, SoftPrompt};
+use supmer::{Adapter, Bundle, GradientRegularizer, SoftPrompt};
 
-use crate::build::root;
 use crate::calls::{failure, parts};
-
-const TEXTS: [&str; 2] = ["good and warm", "cold, bad, cold"];
-
-fn model() -> *mut supmer_model {
-    let path = root().join("tests/fixtures/tiny-llama-tied");
-    let (path, length) = parts(path.to_str().unwrap());
-    let mut model = null_mut();
-    // SAFETY: pointers and lengths are those of live values.
-    assert_eq!(unsafe { supmer_model_load(path, length, null(), &mut model, null_mut()) }, SUPMER_STATUS_OK);
-    model
-}
-
-fn task() -> *mut supmer_task {
-    let mut task = null_mut();
-    let (name, template) = (parts("weather"), parts("{text}\nSo:"));
-    // SAFETY: pointers and lengths are those of live values.
-    unsafe {
-        assert_eq!(supmer_task_new(name.0, name.1, &mut task, null_mut()), SUPMER_STATUS_OK);
-        for (label, text) in [("bad", "cold"), ("good", "warm")] {
-            let (label, text) = (parts(label), parts(text));
-            let status = supmer_task_add_label(task, label.0, label.1, label.0, label.1, null_mut());
-            assert_eq!(status, SUPMER_STATUS_OK);
-            for _ in 0..2 {
-                let status = supmer_task_add_example(task, text.0, text.1, label.0, label.1, null_mut());
-                assert_eq!(status, SUPMER_STATUS_OK);
-            }
-        }
-        assert_eq!(supmer_task_set_template(task, template.0, template.1, null_mut()), SUPMER_STATUS_OK);
-    }
-    task
-}
-
-fn options() -> supmer_adapt_options {
-    // SAFETY: all zero is a value of the struct, which `init` is given whole.
-    unsafe {
-        let mut options: supmer_adapt_options = std::mem::zeroed();
-        let size = size_of::<supmer_adapt_options>();
-        assert_eq!(supmer_adapt_options_init(&mut options, size), SUPMER_STATUS_OK);
-        options.steps = 3;
-        options
-    }
-}
-
-fn adapt(model: *const supmer_model, options: &supmer_adapt_options) -> *mut supmer_adapter {
-    let task = task();
-    let mut adapter = null_mut();
-    // SAFETY: live handles and locals.
-    unsafe {
-        let status = supmer_adapt(model, null(), task, options, &mut adapter, null_mut(), null_mut());
-        assert_eq!(status, SUPMER_STATUS_OK);
-        supmer_task_free(task);
-    }
-    adapter
-}
-
-fn bytes_of(adapter: *const supmer_adapter) -> Vec<u8> {
-    let mut buffer = null_mut();
-    // SAFETY: a live adapter, and the buffer lives until it is freed.
-    unsafe {
-        assert_eq!(supmer_adapter_save_memory(adapter, &mut buffer, null_mut()), SUPMER_STATUS_OK);
-        let bytes = std::slice::from_raw_parts(supmer_buffer_data(buffer), supmer_buffer_length(buffer)).to_vec();
-        supmer_buffer_free(buffer);
-        bytes
-    }
-}
-
-fn predict(model: *const supmer_model, adapter: *const supmer_adapter, text: &str) -> (Vec<f32>, i32) {
-    let text = parts(text);
-    let (mut probabilities, mut label) = (vec![-1.0; 2], 7);
-    let room = probabilities.as_mut_ptr();
-    // SAFETY: live handles and locals.
-    let status = unsafe { supmer_predict(model, adapter, text.0, text.1, null(), room, 2, &mut label, null_mut()) };
-    assert_eq!(status, SUPMER_STATUS_OK);
-    (probabilities, label)
-}
+use crate::tiny::{TEXTS, adapt, bytes_of, model, options, predict, task};
 
 #[test]
 fn an_adapter_outlives_model_and_task_and_returns_from_memory_bit_for_bit() {
@@ -274,6 +199,33 @@ fn options_of_adaptation_are_checked() {
 }
 
 #[test]
+fn examples_and_labels_may_be_added_later() {
+    let (model, task) = (model(), task());
+    let first = adapt(model, &options());
+    let (label, text) = (parts("fair"), parts("neither"));
+    let mut second = null_mut();
+    // SAFETY: live handles and locals.
+    unsafe {
+        let status = supmer_task_add_label(task, label.0, label.1, label.0, label.1, null_mut());
+        assert_eq!(status, SUPMER_STATUS_OK);
+        let status = supmer_task_add_example(task, text.0, text.1, label.0, label.1, null_mut());
+        assert_eq!(status, SUPMER_STATUS_OK);
+        // Steps too small to see: the prompt stays where it starts.
+        let options = supmer_adapt_options { learning_rate: 1e-7, start_adapter: first, ..options() };
+        let status = supmer_adapt(model, null(), task, &options, &mut second, null_mut(), null_mut());
+        assert_eq!(status, SUPMER_STATUS_OK);
+        assert_eq!(supmer_adapter_label_count(second), 3);
+        let prompt = |adapter| Adapter::from_bytes(&bytes_of(adapter)).unwrap().prompt().values().to_vec();
+        let (before, after) = (prompt(first), prompt(second));
+        assert!(before != after && before.iter().zip(&after).all(|(a, b)| (a - b).abs() < 1e-5));
+        supmer_adapter_free(first);
+        supmer_adapter_free(second);
+        supmer_task_free(task);
+        supmer_model_free(model);
+    }
+}
+
+#[test]
 fn a_bundle_is_a_start_with_a_regularizer() {
     let shape = Shape { width: 32, rank: 2, layers: 1 };
     let regularizer = GradientRegularizer::random(shape, 1).unwrap();
@@ -313,7 +265,7 @@ fn threads_share_a_model_and_an_adapter() {
     let shared = Shared(shared.0, adapt(shared.0, &options()));
     let expected = TEXTS.map(|text| predict(shared.0, shared.1, text));
     std::thread::scope(|scope| {
-        for _ in 0..4 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 let shared = &shared;
                 for (text, expected) in TEXTS.into_iter().zip(&expected) {

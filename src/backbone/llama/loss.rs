@@ -1,7 +1,6 @@
 //! The loss of a batch and its gradient to the soft prompt, micro-batch by micro-batch.
 
 use super::Llama;
-use super::layer::{Activations, Buffers};
 use super::network::TrainingMemory;
 use super::packed::Packed;
 use crate::backbone::{LossAndGradient, Sequence, Wanted};
@@ -68,14 +67,12 @@ impl Llama {
         if memory_limit == 0 {
             return Ok(batch.len());
         }
-        let config = &self.source.config;
-        let layers = if with_gradient { config.layers } else { 1 };
-        let row = 4 * (layers * Activations::values_per_row(config) + Buffers::values_per_row(config));
-        let answer = 4 * (config.vocabulary + 2 * config.width);
-        let mut bytes = prompt * row;
+        let pass = self.pass_bytes(with_gradient);
+        let mut bytes = pass.of(prompt, []);
         for (i, examples) in batch.chunks(group).enumerate() {
             for example in examples {
-                bytes += (example.text.len() + example.answer.len() - 1) * row + example.answer.len() * answer;
+                // The last answer token is predicted, not read.
+                bytes += pass.of(0, [(example.text.len(), example.answer.len())]) - pass.text_row;
             }
             if bytes > memory_limit {
                 if i == 0 {

@@ -4,6 +4,7 @@
 //! for the whole batch, examples are packed without padding, the last layer runs at answer rows only, the first sends
 //! gradients to prompt rows only, and no weight has a gradient.
 
+mod footprint;
 mod head;
 mod layer;
 mod loss;
@@ -15,12 +16,11 @@ mod score;
 use parking_lot::Mutex;
 
 use super::llama_source::LlamaSource;
-use super::{Backbone, Fingerprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use super::{Backbone, Fingerprint, Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
 use crate::error::{Result, Status, fail};
+use crate::kernels::Compute;
 use crate::kernels::rope::Rope;
-use crate::kernels::{Compute, Isa};
-use crate::model::{ModelOptions, WeightMode};
-use crate::runtime::{Cancel, Threads};
+use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 use crate::text::Tokenizer;
 
@@ -34,18 +34,9 @@ pub(super) struct Llama {
 }
 
 impl Llama {
-    pub(super) fn load(mut source: LlamaSource, options: &ModelOptions) -> Result<Self> {
-        let compute = Compute { threads: Threads::new(options.thread_count)?, isa: Isa::select(options.isa)? };
-        let expand = match options.weights {
-            WeightMode::Auto => !source.is_gguf,
-            WeightMode::Stored => false,
-            WeightMode::Expanded => true,
-        };
-        if expand {
-            source.expand();
-        }
+    pub(super) fn new(source: LlamaSource, compute: Compute) -> Self {
         let rope = Rope::new(source.config.rotary_layout, source.config.rotary_frequencies.clone());
-        Ok(Self { source, compute, rope, training_memory: Mutex::default(), scoring_memory: Mutex::default() })
+        Self { source, compute, rope, training_memory: Mutex::default(), scoring_memory: Mutex::default() }
     }
 
     fn embed_all(&self, tokens: &[u32], x: &mut [f32]) {
@@ -144,6 +135,10 @@ impl Backbone for Llama {
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>> {
         self.score_texts(states, texts, labels, cancel)
+    }
+
+    fn footprint(&self) -> Footprint {
+        self.bytes()
     }
 
     fn release_memory(&self) {

@@ -2,7 +2,8 @@
 
 use super::T5;
 use super::batch::Example;
-use super::config::{FeedForward, T5Config};
+use super::config::T5Config;
+use super::footprint::pass_bytes;
 use crate::backbone::{LossAndGradient, Mixture, Sequence, Wanted};
 use crate::error::{Result, Status, fail};
 use crate::limits::MAX_CONTEXT;
@@ -140,11 +141,11 @@ fn micro_batch(
     if memory_limit == 0 {
         return Ok(examples.len());
     }
-    let (encoder_row, decoder_row) = bytes_per_row(config, with_gradient);
+    let pass = pass_bytes(config, with_gradient);
     let mut bytes = 0;
     for (i, group_examples) in examples.chunks(group).enumerate() {
         for example in group_examples {
-            bytes += (prompt + example.input_ids.len()) * encoder_row + example.labels.len() * decoder_row;
+            bytes += pass.of(prompt, [(example.input_ids.len(), example.labels.len())]);
         }
         if bytes > memory_limit {
             if i == 0 {
@@ -159,19 +160,4 @@ fn micro_batch(
         }
     }
     Ok(examples.len())
-}
-
-/// Bytes that activations take for each row of the encoder and of the decoder.
-fn bytes_per_row(config: &T5Config, with_gradient: bool) -> (usize, usize) {
-    let (d, inner) = (config.width, config.inner_width());
-    let hidden = match config.feed_forward {
-        FeedForward::Relu => config.feed_forward_width,
-        FeedForward::GatedGelu => 2 * config.feed_forward_width,
-    };
-    let layers = |count: usize| if with_gradient { count } else { 1 };
-    // Kept: inputs of the sublayers, q, k and v, the activations. Buffers: one layer's forward and backward.
-    let (kept, buffers) = (2 * d + 3 * inner + hidden, 4 * d + 5 * inner + hidden);
-    let encoder = layers(config.encoder_layers) * kept + buffers + layers(config.decoder_layers) * 2 * inner + 2 * d;
-    let decoder = layers(config.decoder_layers) * (kept + d + inner) + buffers + 2 * config.vocabulary;
-    (4 * encoder, 4 * decoder)
 }

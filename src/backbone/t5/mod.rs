@@ -19,6 +19,7 @@ mod config;
 mod decoder;
 mod encoder;
 mod feed_forward;
+mod footprint;
 mod loss;
 pub(crate) mod mixture;
 pub(crate) mod network;
@@ -30,10 +31,10 @@ mod weights;
 #[cfg(test)]
 mod parity_tests;
 
-use super::{Backbone, Fingerprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use super::{Backbone, Fingerprint, Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
 use crate::error::Result;
+use crate::kernels::Compute;
 use crate::limits::MAX_CONTEXT;
-use crate::model::ModelOptions;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 use crate::text::Tokenizer;
@@ -52,9 +53,9 @@ pub(super) struct T5 {
 }
 
 impl T5 {
-    pub(super) fn load(source: T5Source, options: &ModelOptions) -> Result<Self> {
+    pub(super) fn new(source: T5Source, compute: Compute) -> Self {
         let T5Source { config, weights, tokenizer, fingerprint, sentinel } = source;
-        Ok(Self { network: T5Network::new(config, weights, options)?, tokenizer, fingerprint, sentinel })
+        Self { network: T5Network { config, weights, compute }, tokenizer, fingerprint, sentinel }
     }
 
     /// `text` for the encoder, and `answer` after the sentinel for the decoder: it reads the start id, the sentinel and
@@ -139,5 +140,9 @@ impl Backbone for T5 {
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>> {
         self.score_texts(states, texts, labels, cancel)
+    }
+
+    fn footprint(&self) -> Footprint {
+        self.bytes()
     }
 }

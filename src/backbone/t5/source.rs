@@ -6,13 +6,14 @@ use super::config::{FeedForward, T5Config};
 use super::network::T5Network;
 use super::weights::T5Weights;
 use crate::backbone::Fingerprint;
+use crate::backbone::folder::Folder;
 use crate::backbone::folder_source::{self, read_config};
 use crate::backbone::safetensors_files::SafetensorsFiles;
 use crate::backbone::source::check_rows;
 use crate::error::{Error, Result, Status};
-use crate::kernels::{Compute, Isa};
+use crate::kernels::Compute;
 use crate::model::{ModelOptions, WeightMode};
-use crate::runtime::Threads;
+use crate::runtime::Control;
 use crate::text::Tokenizer;
 
 /// What config.json calls the architecture, and fingerprints too.
@@ -31,16 +32,20 @@ pub struct T5Source {
 }
 
 impl T5Source {
-    /// Opens the folder `path`.
+    /// Reads `folder`; the weights are expanded unless they are to stay as stored.
     ///
-    /// Errors: `NotFound`, `CorruptFile`, `NotFinite`, `TooLarge`, and `Unsupported` by name, also for a tokenizer
-    /// without `<extra_id_0>`.
-    pub fn open(path: &Path) -> Result<Self> {
-        let (config, weights) = read(path)?;
-        let tokenizer = folder_source::tokenizer(path)?;
-        check_rows(&tokenizer, config.vocabulary).map_err(|e| e.context(path.display()))?;
+    /// Errors: `NotFound`, `CorruptFile`, `NotFinite`, `TooLarge`, `Cancelled`, and `Unsupported` by name, also for a
+    /// tokenizer without `<extra_id_0>`.
+    pub(in crate::backbone) fn read(
+        folder: Folder<'_>,
+        weights: WeightMode,
+        control: &mut Control<'_>,
+    ) -> Result<Self> {
+        let (config, weights) = read(folder, weights, control)?;
+        let tokenizer = folder_source::tokenizer(folder)?;
+        check_rows(&tokenizer, config.vocabulary).map_err(|e| e.context(folder.place()))?;
         let sentinel = tokenizer.sentinel(SENTINEL).ok_or_else(|| {
-            let message = format!("{}: tokenizer.json has no special token {SENTINEL}", path.display());
+            let message = format!("{}: tokenizer.json has no special token {SENTINEL}", folder.place());
             Error::new(Status::Unsupported, message)
         })?;
         let fingerprint = Fingerprint {
@@ -87,23 +92,15 @@ impl T5Network {
     /// Errors: `NotFound`, `CorruptFile`, `NotFinite`, `TooLarge`, `Unsupported` by name, `InvalidOption`.
     #[allow(dead_code)] // Networks whose inputs are token ids have no use for a tokenizer.
     pub(crate) fn load(folder: &Path, options: &ModelOptions) -> Result<Self> {
-        let (config, weights) = read(folder)?;
-        Self::new(config, weights, options)
-    }
-
-    /// A network ready to run; weights are expanded to f32 unless they are to stay as stored.
-    pub(super) fn new(config: T5Config, mut weights: T5Weights, options: &ModelOptions) -> Result<Self> {
-        let compute = Compute { threads: Threads::new(options.thread_count)?, isa: Isa::select(options.isa)? };
-        if options.weights != WeightMode::Stored {
-            weights.expand();
-        }
+        let compute = Compute::new(options)?;
+        let (config, weights) = read(Folder::OnDisk(folder), options.weights, &mut Control::default())?;
         Ok(Self { config, weights, compute })
     }
 }
 
-/// Names and values that tell what the folder `path` holds.
-pub(in crate::backbone) fn summary(path: &Path) -> Result<Vec<(&'static str, String)>> {
-    let config = read_config(path, T5Config::parse)?;
+/// Names and values that tell what `folder` holds.
+pub(in crate::backbone) fn summary(folder: Folder<'_>) -> Result<Vec<(&'static str, String)>> {
+    let config = read_config(folder, T5Config::parse)?;
     let feed_forward = match config.feed_forward {
         FeedForward::Relu => "relu",
         FeedForward::GatedGelu => "gated-gelu",
@@ -117,9 +114,9 @@ pub(in crate::backbone) fn summary(path: &Path) -> Result<Vec<(&'static str, Str
     ])
 }
 
-fn read(folder: &Path) -> Result<(T5Config, T5Weights)> {
+fn read(folder: Folder<'_>, weights: WeightMode, control: &mut Control<'_>) -> Result<(T5Config, T5Weights)> {
     let config = read_config(folder, T5Config::parse)?;
-    // Most weights are going to be expanded: what was only looked at need not stay in memory.
-    let weights = T5Weights::read(&SafetensorsFiles::open(folder)?, &config, true)?;
+    let keep = folder_source::keep(weights != WeightMode::Stored);
+    let weights = T5Weights::read(&SafetensorsFiles::open(folder)?, &config, keep, control)?;
     Ok((config, weights))
 }

@@ -1,9 +1,10 @@
 //! The weights of a T5, read from a Hugging Face folder's safetensors.
 
 use super::config::{FeedForward, Head, T5Config};
-use crate::backbone::tensors::{TensorReader, TensorStore};
+use crate::backbone::tensors::{Keep, TensorReader, TensorStore};
 use crate::backbone::weights::FrozenMatrix;
 use crate::error::Result;
+use crate::runtime::Control;
 
 /// One attention sublayer.
 pub(super) struct AttentionWeights {
@@ -68,8 +69,13 @@ impl T5Weights {
     ///
     /// Errors: `CorruptFile` names tensor and shapes, `NotFinite` the tensor, `Unsupported` a format or a tensor that
     /// a plain T5 does not have.
-    pub(super) fn read(store: &dyn TensorStore, config: &T5Config, release: bool) -> Result<Self> {
-        let mut reader = TensorReader::new(store, release);
+    pub(super) fn read(
+        store: &dyn TensorStore,
+        config: &T5Config,
+        keep: Keep,
+        control: &mut Control<'_>,
+    ) -> Result<Self> {
+        let mut reader = TensorReader::new(store, keep, control);
         let (rows, width) = (config.vocabulary, config.width);
         let stored = store.names();
         let tied = match config.head {
@@ -89,43 +95,14 @@ impl T5Weights {
         let digest = reader.finish("a plain T5")?;
         Ok(Self { embedding, encoder, decoder, head, digest })
     }
-
-    /// Expands all matrices to f32 memory of their own and lets the files go.
-    pub(super) fn expand(&mut self) {
-        self.embedding = self.embedding.expanded();
-        self.head = self.head.as_ref().map(FrozenMatrix::expanded);
-        for EncoderLayer { attention, feed_forward } in &mut self.encoder.layers {
-            attention.expand();
-            feed_forward.expand();
-        }
-        for DecoderLayer { attention, cross, feed_forward } in &mut self.decoder.layers {
-            attention.expand();
-            cross.expand();
-            feed_forward.expand();
-        }
-    }
-}
-
-impl AttentionWeights {
-    fn expand(&mut self) {
-        let Self { query, key, value, output, .. } = self;
-        [query, key, value, output].into_iter().for_each(|matrix| *matrix = matrix.expanded());
-    }
-}
-
-impl FeedForwardWeights {
-    fn expand(&mut self) {
-        let Self { gate, up, down, .. } = self;
-        [gate, down].into_iter().chain(up).for_each(|matrix| *matrix = matrix.expanded());
-    }
 }
 
 fn stack<L>(
-    reader: &mut TensorReader<'_>,
+    reader: &mut TensorReader<'_, '_>,
     config: &T5Config,
     name: &str,
     count: usize,
-    layer: impl Fn(&mut TensorReader<'_>, &T5Config, &str) -> Result<L>,
+    layer: impl Fn(&mut TensorReader<'_, '_>, &T5Config, &str) -> Result<L>,
 ) -> Result<StackWeights<L>> {
     let table = format!("{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
     let matrix = reader.matrix(&table, config.buckets, config.heads)?;
@@ -139,14 +116,14 @@ fn stack<L>(
     Ok(StackWeights { biases, layers, final_norm })
 }
 
-fn encoder_layer(reader: &mut TensorReader<'_>, config: &T5Config, layer: &str) -> Result<EncoderLayer> {
+fn encoder_layer(reader: &mut TensorReader<'_, '_>, config: &T5Config, layer: &str) -> Result<EncoderLayer> {
     Ok(EncoderLayer {
         attention: attention(reader, config, &format!("{layer}.0"), "SelfAttention")?,
         feed_forward: feed_forward(reader, config, &format!("{layer}.1"))?,
     })
 }
 
-fn decoder_layer(reader: &mut TensorReader<'_>, config: &T5Config, layer: &str) -> Result<DecoderLayer> {
+fn decoder_layer(reader: &mut TensorReader<'_, '_>, config: &T5Config, layer: &str) -> Result<DecoderLayer> {
     Ok(DecoderLayer {
         attention: attention(reader, config, &format!("{layer}.0"), "SelfAttention")?,
         cross: attention(reader, config, &format!("{layer}.1"), "EncDecAttention")?,
@@ -154,7 +131,7 @@ fn decoder_layer(reader: &mut TensorReader<'_>, config: &T5Config, layer: &str) 
     })
 }
 
-fn attention(reader: &mut TensorReader<'_>, config: &T5Config, part: &str, kind: &str) -> Result<AttentionWeights> {
+fn attention(reader: &mut TensorReader<'_, '_>, config: &T5Config, part: &str, kind: &str) -> Result<AttentionWeights> {
     let (inner, width) = (config.inner_width(), config.width);
     let name = |matrix: &str| format!("{part}.{kind}.{matrix}.weight");
     Ok(AttentionWeights {
@@ -166,7 +143,7 @@ fn attention(reader: &mut TensorReader<'_>, config: &T5Config, part: &str, kind:
     })
 }
 
-fn feed_forward(reader: &mut TensorReader<'_>, config: &T5Config, part: &str) -> Result<FeedForwardWeights> {
+fn feed_forward(reader: &mut TensorReader<'_, '_>, config: &T5Config, part: &str) -> Result<FeedForwardWeights> {
     let (inner, width) = (config.feed_forward_width, config.width);
     let name = |matrix: &str| format!("{part}.DenseReluDense.{matrix}.weight");
     let norm = reader.vector(&format!("{part}.layer_norm.weight"), width)?;

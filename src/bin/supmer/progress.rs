@@ -39,7 +39,7 @@ impl AdaptProgress {
         match progress.stage {
             Stage::Step => self.loss = progress.loss,
             Stage::Dev => self.dev_accuracy = progress.accuracy,
-            Stage::Predict => return,
+            Stage::Predict | Stage::Load | Stage::Train => return,
         }
         if let Some(bar) = &self.bar {
             bar.set_length(progress.total as u64);

@@ -1,7 +1,7 @@
 //! What a caller may hand to a long call: a way to stop it and a way to watch it.
 
+use super::{Cancel, Progress};
 use crate::error::{Result, Status, fail};
-use crate::runtime::{Cancel, Progress};
 
 /// What a caller may hand to a long call.
 #[derive(Default)]
@@ -14,7 +14,7 @@ pub struct Control<'a> {
 
 impl Control<'_> {
     /// Tells the caller. Errors: `Cancelled` when it asks to stop, now or through the flag.
-    pub(super) fn tell(&mut self, progress: Progress) -> Result<()> {
+    pub(crate) fn tell(&mut self, progress: Progress) -> Result<()> {
         if let Some(listener) = &mut self.progress
             && !listener(progress)
         {

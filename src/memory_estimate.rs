@@ -1,0 +1,84 @@
+//! How much memory adapting and predicting take, before it is done.
+
+use crate::adapt::{AdaptOptions, start_prompt, tokenize};
+use crate::error::Result;
+use crate::model::Model;
+use crate::predict::PreparedTask;
+use crate::predict::scoring::BatchLimits;
+use crate::task::{Example, Task};
+
+/// Copies of the prompt that a run holds: itself, its gradient, the optimizer's two moments, the best so far.
+const PROMPT_COPIES: usize = 5;
+
+/// Bytes of memory. All but the weights are estimates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    /// The model's weights, as they are held.
+    pub weights: usize,
+    /// Intermediate results of an adaptation: of a step and of scoring held-out examples.
+    pub adapt: usize,
+    /// Intermediate results of predicting one text, the longest.
+    pub predict: usize,
+    /// An adapter's share of the prompt cache.
+    pub cached_prompt: usize,
+}
+
+/// Estimates what adapting `model` by `options` takes, and predicting with the adapter.
+///
+/// `task` with its labelled rows tells the lengths; without it every text has as many tokens as the options allow and
+/// every label one. Errors: those of [`adapt()`](crate::adapt()) about options, task and rows.
+pub fn estimate_memory(
+    model: &Model,
+    task: Option<(&Task, &[Example])>,
+    options: &AdaptOptions,
+) -> Result<MemoryEstimate> {
+    let (backbone, footprint) = (model.backbone(), model.backbone().footprint());
+    let prompt = start_prompt(model, options)?.rows();
+    let Lengths { mut sequences, scored_rows } = match task {
+        Some((task, rows)) => Lengths::of(model, task, rows, options)?,
+        None => Lengths { sequences: vec![(options.max_tokens, 1)], scored_rows: 0 },
+    };
+    sequences.sort_unstable_by_key(|&(text, answer)| std::cmp::Reverse(text + answer));
+
+    let batch = sequences.iter().copied().cycle().take(options.batch_size);
+    let whole = footprint.training.of(prompt, batch);
+    let step = match options.memory_limit {
+        0 => whole,
+        limit => whole.min(limit.max(footprint.training.of(prompt, sequences.first().copied()))),
+    };
+    let limits = BatchLimits::new(0, options.memory_limit, backbone.width());
+    let (mut texts, mut tokens) = (Vec::new(), 0);
+    for &(text, _) in sequences.iter().cycle().take(limits.rows) {
+        tokens += text;
+        if tokens > limits.tokens && !texts.is_empty() {
+            break;
+        }
+        texts.push((text, scored_rows));
+    }
+    let longest = texts.first().copied();
+    let prompt_bytes = size_of::<f32>() * prompt * backbone.width();
+    Ok(MemoryEstimate {
+        weights: footprint.weights,
+        adapt: step + footprint.scoring.of(prompt, texts) + PROMPT_COPIES * prompt_bytes,
+        predict: footprint.scoring.of(prompt, longest),
+        cached_prompt: prompt * footprint.state_row,
+    })
+}
+
+/// Tokens of texts and answers, and the rows over the whole vocabulary that scoring a text takes.
+struct Lengths {
+    sequences: Vec<(usize, usize)>,
+    scored_rows: usize,
+}
+
+impl Lengths {
+    fn of(model: &Model, task: &Task, rows: &[Example], options: &AdaptOptions) -> Result<Self> {
+        let tokenizer = model.backbone().tokenizer();
+        let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
+        let examples = tokenize(task, &prepared, tokenizer, rows, "train")?;
+        let sequences = examples.sequences.iter().map(|s| (s.text.len(), s.answer.len())).collect();
+        let trie = prepared.trie();
+        let scored_rows = if trie.is_single_token() { 0 } else { 1 + trie.tokens.len() };
+        Ok(Self { sequences, scored_rows })
+    }
+}
