@@ -1,10 +1,11 @@
 //! Scoring labels without gradients, under cached prompt states.
 
 use std::any::Any;
+use std::ops::Range;
 
 use super::Llama;
 use super::head::HeadBuffers;
-use super::layer::{self, Activations, Buffers, Pass, heads, resize};
+use super::layer::{self, Activations, Buffers, Pass, gather, heads, resize};
 use super::packed::{Packed, Span};
 use crate::backbone::{LabelTrie, PromptState};
 use crate::error::{Error, Result, Status, fail};
@@ -36,6 +37,8 @@ pub(super) struct ScoringMemory {
     buffers: Buffers,
     head: HeadBuffers,
     hidden: Vec<f32>,
+    /// Rows of `hidden` that one product of the head reads.
+    chosen: Vec<f32>,
 }
 
 impl Llama {
@@ -139,38 +142,49 @@ impl Llama {
         Ok(())
     }
 
-    /// Mean token log-probability of every label (up to one constant a text when all labels have one token).
+    /// Mean token log-probability of every label (up to one constant a text when all its labels have one token).
     fn label_scores(
         &self,
         packed: &Packed,
         labels: &[&LabelTrie],
         memory: &mut ScoringMemory,
     ) -> Result<Vec<Vec<f32>>> {
-        let d = self.source.config.width;
-        let mut scores = Vec::with_capacity(labels.len());
-        let mut start = 0;
-        // Runs of texts under the same trie share one product.
-        while start < labels.len() {
-            let trie = labels[start];
-            let count = labels[start..].iter().take_while(|t| std::ptr::eq(**t, trie)).count();
-            let first: usize = packed.spans[..start].iter().map(|s| s.answers).sum();
-            let rows = count * (1 + trie.tokens.len());
-            let hidden = &memory.hidden[first * d..(first + rows) * d];
-            let mut tokens: Vec<u32> = trie.labels.iter().flatten().map(|&(_, token)| token).collect();
+        let mut end = 0;
+        let answers: Vec<Range<usize>> = packed
+            .spans
+            .iter()
+            .map(|span| {
+                let start = end;
+                end += span.answers;
+                start..end
+            })
+            .collect();
+        let mut scores = vec![Vec::new(); labels.len()];
+        // Texts of one kind share one product, whatever their labels: adapters of many tasks cost no more than one.
+        for single in [true, false] {
+            let chosen: Vec<usize> = (0..labels.len()).filter(|&i| labels[i].is_single_token() == single).collect();
+            if chosen.is_empty() {
+                continue;
+            }
+            let ends = chosen.iter().flat_map(|&i| labels[i].labels.iter().flatten().map(|&(_, token)| token));
+            let mut tokens: Vec<u32> = ends.collect();
             tokens.sort_unstable();
             tokens.dedup();
             let column = |token: u32| tokens.binary_search(&token).unwrap_or_default();
-            let single = trie.tokens.is_empty() && trie.labels.iter().all(|l| l.len() == 1);
-            let table = self.token_scores(hidden, &tokens, !single, &mut memory.head)?;
-            for text in table.chunks_exact(tokens.len() * (1 + trie.tokens.len())) {
+            let rows: Vec<usize> = chosen.iter().flat_map(|&i| answers[i].clone()).collect();
+            gather(&memory.hidden, self.source.config.width, &rows, &mut memory.chosen);
+            let table = self.token_scores(&memory.chosen, &tokens, !single, &mut memory.head)?;
+            let mut rest = &table[..];
+            for &i in &chosen {
+                let (text, after) = rest.split_at(answers[i].len() * tokens.len());
+                rest = after;
                 let score = |path: &Vec<(Option<usize>, u32)>| {
                     let sum: f32 =
                         path.iter().map(|&(row, t)| text[row.map_or(0, |r| r + 1) * tokens.len() + column(t)]).sum();
                     sum / path.len() as f32
                 };
-                scores.push(trie.labels.iter().map(score).collect());
+                scores[i] = labels[i].labels.iter().map(score).collect();
             }
-            start += count;
         }
         Ok(scores)
     }
