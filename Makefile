@@ -5,12 +5,15 @@ CACHE := $(or $(SUPMER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/supmer)
 # The model of the demo and of the tests; SUPMER_MODEL names one of your own.
 MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+TESTED := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test check check-targets bench bench-peers build models print-model header clean
+.PHONY: help demo test test-c test-abi abi check check-targets bench bench-peers build models print-model header clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
 	@echo 'make test           all tests, those on the real model included'
+	@echo 'make test-c         C programs: plainly, under valgrind, and with AddressSanitizer and LeakSanitizer'
+	@echo 'make test-abi       compare the header with the committed ABI'
 	@echo 'make check          formatting, lints and documentation, warnings are errors'
 	@echo 'make check-targets  type-check for aarch64 Linux, Android, macOS and iOS'
 	@echo 'make bench          benchmarks of this library'
@@ -18,6 +21,7 @@ help:
 	@echo 'make models         fetch the demo model into $(CACHE)'
 	@echo 'make print-model    print where the demo model lies'
 	@echo 'make header         write include/supmer.h anew'
+	@echo 'make abi            write tests/abi/libsupmer.abi anew'
 	@echo 'make clean          remove what was built; the fetched model stays'
 
 demo: build models
@@ -26,6 +30,17 @@ demo: build models
 test: models
 	@scripts/need.sh cargo cc
 	SUPMER_MODEL="$(MODEL)" cargo test --features cli,train,real-model-tests
+
+# The library as `make test` builds it, so that nothing is compiled twice.
+test-c:
+	@scripts/need.sh cargo cc valgrind
+	cargo test --features cli,train,real-model-tests --test c_abi --no-run
+	scripts/test_c.sh "$(abspath $(TESTED)/deps)"
+
+test-abi:
+	@scripts/need.sh cc abidw
+	@scripts/abi_dump.sh "$(TESTED)/libsupmer.abi"
+	abidiff tests/abi/libsupmer.abi "$(TESTED)/libsupmer.abi"
 
 check:
 	@scripts/need.sh cargo
@@ -61,6 +76,10 @@ print-model:
 header:
 	@scripts/need.sh cargo
 	SUPMER_UPDATE_HEADER=1 cargo test --test c_abi header
+
+abi:
+	@scripts/need.sh cc abidw
+	scripts/abi_dump.sh tests/abi/libsupmer.abi
 
 clean:
 	@scripts/need.sh cargo

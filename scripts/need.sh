@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends with one line for the first of the given tools that is missing: cargo, cc, python3, pip.
+# Ends with one line for the first of the given tools that is missing: cargo, cc, python3, pip, valgrind, abidw.
 set -eu
 
 missing() {
@@ -22,6 +22,12 @@ for tool in "$@"; do
     pip)
         python3 -m pip --version >/dev/null 2>&1 ||
             missing "pip for python3" "apt-get install python3-pip, or python3 -m ensurepip"
+        ;;
+    valgrind)
+        command -v valgrind >/dev/null 2>&1 || missing valgrind "apt-get install valgrind libc6-dbg"
+        ;;
+    abidw)
+        command -v abidw >/dev/null 2>&1 || missing abidw "apt-get install abigail-tools"
         ;;
     *)
         missing "$tool" "need.sh does not know it"
