@@ -7,7 +7,7 @@ MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 TESTED := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test test-c test-abi abi check check-targets bench bench-peers build models print-model header clean
+.PHONY: help demo test test-c test-abi abi check check-targets bench bench-mixed bench-bindings bench-peers build models print-model header clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
@@ -17,6 +17,8 @@ help:
 	@echo 'make check          formatting, lints and documentation, warnings are errors'
 	@echo 'make check-targets  type-check for aarch64 Linux, Android, macOS and iOS'
 	@echo 'make bench          benchmarks of this library'
+	@echo 'make bench-mixed    many adapters over one model: throughput and memory'
+	@echo 'make bench-bindings what a call costs in each language'
 	@echo 'make bench-peers    this library and PyTorch in one alternating run'
 	@echo 'make models         fetch the demo model into $(CACHE)'
 	@echo 'make print-model    print where the demo model lies'
@@ -54,7 +56,18 @@ check-targets:
 
 bench: models
 	@scripts/need.sh cargo
-	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests
+	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests --bench engine
+
+bench-mixed: models
+	@scripts/need.sh cargo
+	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests --bench mixed
+
+bench-bindings:
+	@scripts/need.sh cargo cc python3
+	cargo build --release --lib --example bench_call
+	$(or $(CC),cc) -std=c11 -Wall -Wextra -pedantic -O2 -Iinclude benches/bindings/c.c \
+		-L"$(RELEASE)" -lsupmer -Wl,-rpath,"$(abspath $(RELEASE))" -o "$(RELEASE)/bench_call_c"
+	python3 benches/bindings/run.py Rust="$(RELEASE)/examples/bench_call" C="$(RELEASE)/bench_call_c"
 
 bench-peers: models
 	@scripts/need.sh cargo cc python3 pip
