@@ -37,6 +37,8 @@ run() {
     echo "ok: $program${1:+ under $1}"
 }
 
+# The loader's name, which cargo does not make.
+ln -sf libsupmer.so "$library/libsupmer.so.0"
 shared="-L$library -lsupmer -Wl,-rpath,$library -lpthread"
 static="$library/libsupmer.a -lpthread -ldl -lm -lgcc_s"
 for source in tests/c/*.c examples/c/*.c; do

@@ -8,12 +8,17 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The folder with the shared and the static library. Cargo builds both, with the tests, beside the test program.
+/// The folder with the shared and the static library. Cargo builds both, with the tests, beside the test program; what it
+/// does not make is the name that the loader asks for.
 pub fn library_folder() -> PathBuf {
     let program = std::env::current_exe().unwrap();
     let folder = program.parent().unwrap().to_owned();
     for name in [shared_library_name(), "libsupmer.a".to_owned()] {
         assert!(folder.join(&name).is_file(), "{name} is not beside the test program in {}", folder.display());
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = std::os::unix::fs::symlink(shared_library_name(), folder.join("libsupmer.so.0")) {
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "{error}");
     }
     folder
 }

@@ -19,3 +19,13 @@ fn exported_symbols_are_the_listed_ones() {
     assert!(listed.is_sorted() && listed.iter().all(|name| name.starts_with("supmer_")));
     assert_eq!(exported, listed);
 }
+
+/// The loader's name of the library holds the ABI version.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_loader_knows_the_library_by_its_abi() {
+    let output = run(Command::new("readelf").arg("-d").arg(library_folder().join(shared_library_name())));
+    let dynamic = String::from_utf8(output.stdout).unwrap();
+    let expected = format!("[libsupmer.so.{}]", supmer::capi::SUPMER_ABI_VERSION);
+    assert!(dynamic.lines().any(|line| line.contains("SONAME") && line.ends_with(&expected)), "{dynamic}");
+}
