@@ -5,13 +5,22 @@ CACHE := $(or $(SUPMER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/supmer)
 # The model of the demo and of the tests; SUPMER_MODEL names one of your own.
 MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
-TESTED := $(or $(CARGO_TARGET_DIR),target)/debug
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test test-c test-abi abi check check-targets bench bench-mixed bench-bindings bench-peers build models print-model header clean
+# Where `make install` installs; LIBDIR is within PREFIX.
+PREFIX := /usr/local
+DESTDIR :=
+LIBDIR := lib
+
+.PHONY: help demo test test-examples test-c test-abi test-cpp test-install abi check check-targets bench bench-mixed \
+	bench-bindings bench-peers build library install dist models print-model header expected clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
 	@echo 'make test           all tests, those on the real model included'
+	@echo 'make test-examples  the five programs of examples/ in Rust, their numbers compared with expected.json'
+	@echo 'make test-cpp       tests of the C++ header and the examples in C and C++, also under sanitizers and valgrind'
+	@echo 'make test-install   install from a clean clone and build the examples against that'
 	@echo 'make test-c         C programs: plainly, under valgrind, and with AddressSanitizer and LeakSanitizer'
 	@echo 'make test-abi       compare the header with the committed ABI'
 	@echo 'make check          formatting, lints and documentation, warnings are errors'
@@ -20,9 +29,12 @@ help:
 	@echo 'make bench-mixed    many adapters over one model: throughput and memory'
 	@echo 'make bench-bindings what a call costs in each language'
 	@echo 'make bench-peers    this library and PyTorch in one alternating run'
+	@echo 'make install        install library, headers, pkg-config and CMake files: PREFIX, LIBDIR, DESTDIR'
+	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'
 	@echo 'make models         fetch the demo model into $(CACHE)'
 	@echo 'make print-model    print where the demo model lies'
 	@echo 'make header         write include/supmer.h anew'
+	@echo 'make expected       write examples/expected.json anew'
 	@echo 'make abi            write tests/abi/libsupmer.abi anew'
 	@echo 'make clean          remove what was built; the fetched model stays'
 
@@ -33,16 +45,30 @@ test: models
 	@scripts/need.sh cargo cc
 	SUPMER_MODEL="$(MODEL)" cargo test --features cli,train,real-model-tests
 
+test-examples:
+	@scripts/need.sh cargo python3
+	cargo build --examples
+	@for name in classify many_adapters cancel save_load memory_budget; do \
+		scripts/check_example.sh $$name "$(DEBUG)/examples/$$name" || exit 1; \
+	done
+
+test-cpp:
+	@scripts/need.sh cargo cc cmake python3
+	@CARGO_TARGET_DIR="$(dir $(RELEASE))" scripts/test_cpp.sh
+
+test-install:
+	@scripts/need.sh cargo cc python3
+	@scripts/outsider.sh
 # The library as `make test` builds it, so that nothing is compiled twice.
 test-c:
 	@scripts/need.sh cargo cc valgrind
-	cargo test --features cli,train,real-model-tests --test c_abi --no-run
-	scripts/test_c.sh "$(abspath $(TESTED)/deps)"
+	cargo build --profile test --features cli,train,real-model-tests --lib
+	scripts/test_c.sh "$(abspath $(DEBUG))"
 
 test-abi:
 	@scripts/need.sh cc abidw
-	@scripts/abi_dump.sh "$(TESTED)/libsupmer.abi"
-	abidiff tests/abi/libsupmer.abi "$(TESTED)/libsupmer.abi"
+	@scripts/abi_dump.sh "$(DEBUG)/libsupmer.abi"
+	abidiff tests/abi/libsupmer.abi "$(DEBUG)/libsupmer.abi"
 
 check:
 	@scripts/need.sh cargo
@@ -62,9 +88,9 @@ bench-mixed: models
 	@scripts/need.sh cargo
 	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests --bench mixed
 
-bench-bindings:
-	@scripts/need.sh cargo cc python3
-	cargo build --release --lib --example bench_call
+bench-bindings: library
+	@scripts/need.sh python3
+	cargo build --release --example bench_call
 	$(or $(CC),cc) -std=c11 -Wall -Wextra -pedantic -O2 -Iinclude benches/bindings/c.c \
 		-L"$(RELEASE)" -lsupmer -Wl,-rpath,"$(abspath $(RELEASE))" -o "$(RELEASE)/bench_call_c"
 	python3 benches/bindings/run.py Rust="$(RELEASE)/examples/bench_call" C="$(RELEASE)/bench_call_c"
@@ -80,6 +106,19 @@ build:
 	@scripts/need.sh cargo cc
 	cargo build --release --features cli,train --bin supmer
 
+library:
+	@scripts/need.sh cargo cc
+	cargo build --release --lib --locked
+	@[ ! -f "$(RELEASE)/libsupmer.so" ] || ln -sf libsupmer.so "$(RELEASE)/libsupmer.so.0"
+
+install: library
+	@scripts/need.sh python3
+	@scripts/install.py --built "$(RELEASE)" --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(or $(DESTDIR),/)"
+
+dist: library
+	@scripts/need.sh python3
+	@scripts/dist.py --built "$(RELEASE)" --out "$(dir $(RELEASE))dist"
+
 models:
 	@[ -f "$(MODEL)" ] || { scripts/need.sh python3 pip && python3 scripts/fetch_model.py "$(MODEL)"; }
 
@@ -89,6 +128,11 @@ print-model:
 header:
 	@scripts/need.sh cargo
 	SUPMER_UPDATE_HEADER=1 cargo test --test c_abi header
+
+expected:
+	@scripts/need.sh cargo python3
+	cargo build --examples
+	@scripts/write_expected.py "$(DEBUG)/examples"
 
 abi:
 	@scripts/need.sh cc abidw

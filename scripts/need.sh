@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends with one line for the first of the given tools that is missing: cargo, cc, python3, pip, valgrind, abidw.
+# Ends with one line for the first of the given tools that is missing: cargo, cc, cmake, python3, pip, valgrind, abidw.
 set -eu
 
 missing() {
@@ -18,6 +18,9 @@ for tool in "$@"; do
         ;;
     python3)
         command -v python3 >/dev/null 2>&1 || missing python3 "apt-get install python3, or on macOS brew install python"
+        ;;
+    cmake)
+        command -v cmake >/dev/null 2>&1 || missing cmake "apt-get install cmake, or on macOS brew install cmake"
         ;;
     pip)
         python3 -m pip --version >/dev/null 2>&1 ||

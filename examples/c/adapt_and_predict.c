@@ -2,8 +2,8 @@
  * The whole story in C: load a model, describe a task, learn it from sixteen examples, keep what was learned in a
  * file, read it back and predict.
  *
- *     cc -std=c11 -Iinclude examples/c/adapt_and_predict.c -Ltarget/release -lsupmer -o adapt_and_predict
- *     LD_LIBRARY_PATH=target/release ./adapt_and_predict MODEL [ADAPTER [STEPS]]
+ *     cc -std=c11 examples/c/adapt_and_predict.c $(pkg-config --cflags --libs supmer) -o adapt_and_predict
+ *     ./adapt_and_predict MODEL [ADAPTER [STEPS]]
  *
  * MODEL is a GGUF file or a Hugging Face folder of a Llama-family model, ADAPTER the file to write (default
  * reviews.supmer) and STEPS how long to learn (default: the library's).

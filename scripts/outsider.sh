@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# What somebody does who has only the repository: clones it, installs the library, and builds the examples against what
+# was installed, with pkg-config alone, with CMake alone, and from a Go module elsewhere; each is run and its numbers are
+# compared. Tools that are not there are left out, and named at the end.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+# What cargo has built of the dependencies is taken from here; the library itself is built in the clone.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+left_out=()
+
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+# Whether there is the command $1; else it is noted.
+has() {
+    command -v "$1" >/dev/null 2>&1 || { left_out+=("$2: there is no $1"); return 1; }
+}
+
+# Ends with a failure when the program $1 is linked to the shared library.
+expect_static() {
+    if ldd "$1" | grep libsupmer; then
+        echo "$1 needs the shared library although it was linked with the static one" >&2
+        exit 1
+    fi
+}
+
+say "clone"
+git clone --quiet "$root" "$scratch/supmer"
+cd "$scratch"
+examples=$scratch/supmer/examples
+check=$scratch/supmer/scripts/check_example.sh
+
+say "make install, to a prefix and to a staging folder"
+make -C supmer install PREFIX="$scratch/x"
+make -C supmer install PREFIX=/usr LIBDIR=lib/some-multiarch DESTDIR="$scratch/staged"
+for file in lib/libsupmer.so lib/libsupmer.so.0 lib/libsupmer.a include/supmer.h include/supmer.hpp \
+    lib/pkgconfig/supmer.pc lib/cmake/supmer/supmer-config.cmake share/licenses/supmer/THIRD-PARTY.txt; do
+    [ -e "x/$file" ] || { echo "make install left out $file" >&2; exit 1; }
+    staged=staged/usr/${file/#lib\//lib/some-multiarch/}
+    [ -e "$staged" ] || { echo "make install with DESTDIR left out $staged" >&2; exit 1; }
+done
+# An installed tree may be moved.
+mv x "moved here"
+prefix="$scratch/moved here"
+export LD_LIBRARY_PATH="$prefix/lib" PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+
+if has pkg-config "C and C++ with pkg-config"; then
+    say "C with pkg-config, shared and static"
+    eval "cc -std=c11 '$examples/c/classify.c' $(pkg-config --cflags --libs supmer) -o c_shared"
+    "$check" classify ./c_shared
+    static=$(pkg-config --static --cflags --libs supmer | sed 's/-lsupmer/-l:libsupmer.a/')
+    eval "cc -std=c11 '$examples/c/classify.c' $static -o c_static"
+    expect_static c_static
+    LD_LIBRARY_PATH='' "$check" classify ./c_static
+
+    say "C++ with pkg-config"
+    eval "c++ -std=c++17 '$examples/cpp/classify.cpp' $(pkg-config --cflags --libs supmer) -o cpp_shared"
+    "$check" classify ./cpp_shared
+fi
+
+if has cmake "C and C++ with CMake"; then
+    for static in OFF ON; do
+        say "C and C++ with CMake, all five programs, static $static"
+        cmake -S "$examples" -B "cmake-$static" -DCMAKE_PREFIX_PATH="$prefix" -DSUPMER_STATIC=$static >cmake.log ||
+            { cat cmake.log; exit 1; }
+        cmake --build "cmake-$static"
+        LD_LIBRARY_PATH='' ctest --test-dir "cmake-$static" --output-on-failure
+    done
+    expect_static cmake-ON/classify_c
+
+    say "C with CMake's FetchContent"
+    mkdir fetching
+    cat >fetching/CMakeLists.txt <<END
+cmake_minimum_required(VERSION 3.18)
+project(fetching C CXX)
+include(FetchContent)
+FetchContent_Declare(supmer SOURCE_DIR "$scratch/supmer")
+FetchContent_MakeAvailable(supmer)
+add_executable(fetched "$examples/c/classify.c")
+target_link_libraries(fetched PRIVATE supmer::supmer)
+END
+    cmake -S fetching -B fetching/build -DSUPMER_CARGO_TARGET_DIR="$CARGO_TARGET_DIR" >cmake.log || { cat cmake.log; exit 1; }
+    cmake --build fetching/build
+    LD_LIBRARY_PATH='' "$check" classify fetching/build/fetched
+fi
+
+if [ -d "$examples/go" ] && has go "Go"; then
+    say "Go from another module's folder"
+    cp -r "$examples/go" elsewhere
+    cd elsewhere
+    go mod edit -replace "supmer/bindings/go=$scratch/supmer/bindings/go"
+    go build -o ../go_classify ./classify
+    cd ..
+    "$check" classify ./go_classify
+fi
+
+say "everything that could be built ran and gave the expected numbers"
+printf '%s\n' "${left_out[@]+"${left_out[@]/#/left out: }"}"
