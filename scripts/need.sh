@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends with one line for the first of the given tools that is missing: cargo, cc, cmake, python3, pip, valgrind, abidw.
+# Ends with one line for the first of the given tools that is missing: cargo, cc, go, pkg-config, python3, pip.
 set -eu
 
 missing() {
@@ -15,6 +15,18 @@ for tool in "$@"; do
     cc)
         command -v cc >/dev/null 2>&1 ||
             missing "a C compiler (cc)" "apt-get install gcc libc6-dev, or on macOS xcode-select --install"
+        ;;
+    go)
+        command -v go >/dev/null 2>&1 || missing "Go 1.22 or newer" "see https://go.dev/dl, or apt-get install golang"
+        case $(go env GOVERSION) in
+        go1.[0-9] | go1.[0-9].* | go1.1[0-9] | go1.1[0-9].* | go1.2[01] | go1.2[01].*)
+            missing "Go 1.22 or newer" "there is $(go env GOVERSION); see https://go.dev/dl"
+            ;;
+        esac
+        ;;
+    pkg-config)
+        command -v pkg-config >/dev/null 2>&1 ||
+            missing pkg-config "apt-get install pkg-config, or on macOS brew install pkgconf"
         ;;
     python3)
         command -v python3 >/dev/null 2>&1 || missing python3 "apt-get install python3, or on macOS brew install python"

@@ -1,0 +1,3 @@
+module supmer/bindings/go
+
+go 1.22
