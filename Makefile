@@ -7,22 +7,12 @@ MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
-# Where `make install` installs; LIBDIR is within PREFIX.
-PREFIX := /usr/local
-DESTDIR :=
-LIBDIR := lib
-
-.PHONY: help demo test test-examples test-c test-abi test-cpp test-install abi check check-targets bench bench-mixed \
-	bench-bindings bench-peers build library install dist models print-model header expected clean
+.PHONY: help demo test test-go check check-targets bench bench-peers build library models print-model header clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
 	@echo 'make test           all tests, those on the real model included'
-	@echo 'make test-examples  the five programs of examples/ in Rust, their numbers compared with expected.json'
-	@echo 'make test-cpp       tests of the C++ header and the examples in C and C++, also under sanitizers and valgrind'
-	@echo 'make test-install   install from a clean clone and build the examples against that'
-	@echo 'make test-c         C programs: plainly, under valgrind, and with AddressSanitizer and LeakSanitizer'
-	@echo 'make test-abi       compare the header with the committed ABI'
+	@echo 'make test-go        the Go module and its examples'
 	@echo 'make check          formatting, lints and documentation, warnings are errors'
 	@echo 'make check-targets  type-check for aarch64 Linux, Android, macOS and iOS'
 	@echo 'make bench          benchmarks of this library'
@@ -45,30 +35,10 @@ test: models
 	@scripts/need.sh cargo cc
 	SUPMER_MODEL="$(MODEL)" cargo test --features cli,train,real-model-tests
 
-test-examples:
-	@scripts/need.sh cargo python3
-	cargo build --examples
-	@for name in classify many_adapters cancel save_load memory_budget; do \
-		scripts/check_example.sh $$name "$(DEBUG)/examples/$$name" || exit 1; \
-	done
-
-test-cpp:
-	@scripts/need.sh cargo cc cmake python3
-	@CARGO_TARGET_DIR="$(dir $(RELEASE))" scripts/test_cpp.sh
-
-test-install:
-	@scripts/need.sh cargo cc python3
-	@scripts/outsider.sh
-# The library as `make test` builds it, so that nothing is compiled twice.
-test-c:
-	@scripts/need.sh cargo cc valgrind
-	cargo build --profile test --features cli,train,real-model-tests --lib
-	scripts/test_c.sh "$(abspath $(DEBUG))"
-
-test-abi:
-	@scripts/need.sh cc abidw
-	@scripts/abi_dump.sh "$(DEBUG)/libsupmer.abi"
-	abidiff tests/abi/libsupmer.abi "$(DEBUG)/libsupmer.abi"
+test-go:
+	@scripts/need.sh cargo cc pkg-config go
+	@$(MAKE) --no-print-directory library
+	@scripts/go.sh test "$(RELEASE)"
 
 check:
 	@scripts/need.sh cargo
@@ -106,18 +76,10 @@ build:
 	@scripts/need.sh cargo cc
 	cargo build --release --features cli,train --bin supmer
 
+# The shared library and the archive that other languages link to.
 library:
 	@scripts/need.sh cargo cc
 	cargo build --release --lib --locked
-	@[ ! -f "$(RELEASE)/libsupmer.so" ] || ln -sf libsupmer.so "$(RELEASE)/libsupmer.so.0"
-
-install: library
-	@scripts/need.sh python3
-	@scripts/install.py --built "$(RELEASE)" --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(or $(DESTDIR),/)"
-
-dist: library
-	@scripts/need.sh python3
-	@scripts/dist.py --built "$(RELEASE)" --out "$(dir $(RELEASE))dist"
 
 models:
 	@[ -f "$(MODEL)" ] || { scripts/need.sh python3 pip && python3 scripts/fetch_model.py "$(MODEL)"; }
