@@ -7,12 +7,24 @@ MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
-.PHONY: help demo test test-go check check-targets bench bench-peers build library models print-model header clean
+# Where `make install` installs; LIBDIR is within PREFIX.
+PREFIX := /usr/local
+DESTDIR :=
+LIBDIR := lib
+
+.PHONY: help demo test test-examples test-c test-abi test-cpp test-install test-swift swift-root abi check check-targets bench \
+	bench-mixed bench-bindings bench-peers build library install dist models print-model header expected clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
 	@echo 'make test           all tests, those on the real model included'
-	@echo 'make test-go        the Go module and its examples'
+	@echo 'make test-examples  the five programs of examples/ in Rust, their numbers compared with expected.json'
+	@echo 'make test-cpp       tests of the C++ header and the examples in C and C++, also under sanitizers and valgrind'
+	@echo 'make test-swift     tests of the Swift package and its examples, by a swift on PATH or that of swift-root'
+	@echo 'make swift-root     make a Debian with Swift in $(CACHE)/swift-root (3 GB; needs Debian or Ubuntu, and root)'
+	@echo 'make test-install   install from a clean clone and build the examples against that'
+	@echo 'make test-c         C programs: plainly, under valgrind, and with AddressSanitizer and LeakSanitizer'
+	@echo 'make test-abi       compare the header with the committed ABI'
 	@echo 'make check          formatting, lints and documentation, warnings are errors'
 	@echo 'make check-targets  type-check for aarch64 Linux, Android, macOS and iOS'
 	@echo 'make bench          benchmarks of this library'
@@ -40,6 +52,13 @@ test-go:
 	@$(MAKE) --no-print-directory library
 	@scripts/go.sh test "$(RELEASE)"
 
+test-swift: library
+	@scripts/need.sh python3
+	@SUPMER_CACHE="$(CACHE)" scripts/test_swift.sh "$(RELEASE)"
+
+swift-root:
+	@SUPMER_CACHE="$(CACHE)" scripts/swift_root.sh make
+
 check:
 	@scripts/need.sh cargo
 	cargo fmt --check
@@ -63,7 +82,9 @@ bench-bindings: library
 	cargo build --release --example bench_call
 	$(or $(CC),cc) -std=c11 -Wall -Wextra -pedantic -O2 -Iinclude benches/bindings/c.c \
 		-L"$(RELEASE)" -lsupmer -Wl,-rpath,"$(abspath $(RELEASE))" -o "$(RELEASE)/bench_call_c"
-	python3 benches/bindings/run.py Rust="$(RELEASE)/examples/bench_call" C="$(RELEASE)/bench_call_c"
+	swift=$$(SUPMER_CACHE="$(CACHE)" scripts/bench_swift.sh "$(RELEASE)") && \
+		SUPMER_CACHE="$(CACHE)" python3 benches/bindings/run.py Rust="$(RELEASE)/examples/bench_call" \
+			C="$(RELEASE)/bench_call_c" $${swift:+Swift="$$swift"}
 
 bench-peers: models
 	@scripts/need.sh cargo cc python3 pip
