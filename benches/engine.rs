@@ -1,10 +1,11 @@
 //! Times of the engine on the model that `SUPMER_MODEL` names (`make bench` sets it): one adaptation step, one prompt state,
-//! one prediction. Comparisons with other libraries are made by `make bench-peers`.
+//! one prediction, on the instruction sets of this machine. Comparisons with other libraries are made by `make bench-peers`.
 
 #![allow(missing_docs)] // criterion's macros make a public function
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use supmer::backbone::{LabelTrie, PromptState, Sequence, Wanted};
+use supmer::kernels::Isa;
 use supmer::runtime::Random;
 use supmer::{Cancel, Model, ModelOptions, SoftPrompt, WeightMode};
 
@@ -12,8 +13,10 @@ const PROMPT_ROWS: usize = 20;
 
 fn engine(c: &mut Criterion) {
     let path = std::env::var("SUPMER_MODEL").expect("SUPMER_MODEL names a model file; run `make bench`");
-    for (name, weights) in [("stored", WeightMode::Stored), ("expanded", WeightMode::Expanded)] {
-        let model = Model::load(&path, &ModelOptions { weights, ..ModelOptions::default() }).unwrap();
+    let sets = [Isa::Avx2, Isa::Avx512, Isa::Amx].into_iter().filter(|isa| isa.is_available());
+    let modes = [("stored", WeightMode::Stored), ("expanded", WeightMode::Expanded)];
+    for (isa, (name, weights)) in sets.flat_map(|isa| modes.map(|mode| (isa, mode))) {
+        let model = Model::load(&path, &ModelOptions { weights, isa: Some(isa), ..ModelOptions::default() }).unwrap();
         let backbone = model.backbone();
         let mut random = Random::new(7, "bench");
         let mut values = vec![0.0; PROMPT_ROWS * backbone.width()];
@@ -21,7 +24,7 @@ fn engine(c: &mut Criterion) {
             backbone.embed(random.below(backbone.vocabulary()) as u32, row);
         }
         let prompt = SoftPrompt::new(PROMPT_ROWS, backbone.width(), values).unwrap();
-        let mut group = c.benchmark_group(name);
+        let mut group = c.benchmark_group(format!("{name}, {isa:?}"));
         group.sample_size(10);
         for length in [25, 100] {
             let batch: Vec<Sequence> = (0..8).map(|_| sequence(&mut random, backbone.vocabulary(), length)).collect();

@@ -55,7 +55,7 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], bound: f32) {
 
 /// Every way to run a model: instruction sets that this machine has, stored and expanded weights, thread counts.
 fn options() -> Vec<ModelOptions> {
-    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available());
+    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx].into_iter().filter(|isa| isa.is_available());
     let modes = [(WeightMode::Stored, 1), (WeightMode::Expanded, 3)];
     sets.flat_map(|isa| {
         modes.map(|(weights, thread_count)| ModelOptions {

@@ -104,6 +104,7 @@ fn has_feature(name: &str) -> bool {
         "gguf" | "safetensors" | "llama" | "t5" => true,
         "avx2" => Isa::Avx2.is_available(),
         "avx512" => Isa::Avx512.is_available(),
+        "amx" => Isa::Amx.is_available(),
         _ => false,
     }
 }

@@ -16,12 +16,16 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW, DQ and VL (x86-64).
     Avx512,
+    /// AMX tiles of bf16 for products with weights, AVX-512 for the rest (x86-64 Linux). Every f32 value is split into
+    /// three bf16 parts, and six products of parts keep f32 precision. The system is asked for the tiles' state once; the
+    /// permission holds for the whole process.
+    Amx,
 }
 
 impl Isa {
     /// The best instruction set of this processor.
     pub fn detect() -> Self {
-        [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+        [Isa::Amx, Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
     }
 
     /// Whether this processor (and system) can run it.
@@ -40,7 +44,9 @@ impl Isa {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Isa::Amx => super::tiles::is_available(),
+            #[allow(unreachable_patterns)]
             _ => false,
         }
     }
@@ -82,7 +88,7 @@ pub(crate) unsafe fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => run_avx512(kernel),
+            Isa::Avx512 | Isa::Amx => run_avx512(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => run_avx2(kernel),
             _ => kernel.run::<PortableLanes>(),

@@ -6,6 +6,8 @@ use super::isa::{Isa, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::matmul::{self, Product, View};
 use super::shared::{Shared, with_scratch};
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::tiles;
 use super::{Compute, dequantize};
 use crate::backbone::weights::FrozenMatrix;
 
@@ -27,16 +29,21 @@ pub(crate) struct Output<'a> {
 
 /// y (m x N) = x (m x K) W^T for every product of `outputs`, which share x.
 pub(crate) fn forward(compute: &Compute, x: &[f32], m: usize, outputs: &mut [Output<'_>]) {
-    let mut items = Vec::new();
-    let mut targets = Vec::new();
-    for (i, output) in outputs.iter_mut().enumerate() {
-        let (n, k) = (output.weight.rows(), output.weight.columns());
-        assert!(x.len() >= m * k && output.y.len() >= m * n);
-        items.extend((0..n).step_by(OUTPUTS).map(|start| (i, start)));
-        targets.push((output.weight, Shared::new(output.y), output.accumulate));
+    for Output { weight, y, .. } in &*outputs {
+        assert!(x.len() >= m * weight.columns() && y.len() >= m * weight.rows());
     }
     if m == 0 {
         return;
+    }
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if compute.isa == Isa::Amx {
+        return tiles::linear::forward(compute, x, m, outputs);
+    }
+    let mut items = Vec::new();
+    let mut targets = Vec::new();
+    for (i, output) in outputs.iter_mut().enumerate() {
+        items.extend((0..output.weight.rows()).step_by(OUTPUTS).map(|start| (i, start)));
+        targets.push((output.weight, Shared::new(output.y), output.accumulate));
     }
     compute.threads.run(items.len(), |item| {
         let (i, start) = items[item];
@@ -76,6 +83,10 @@ pub(crate) fn backward(
     if m == 0 {
         return;
     }
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if compute.isa == Isa::Amx {
+        return tiles::linear::backward(compute, m, inputs, dx, accumulate);
+    }
     let dx = Shared::new(dx);
     compute.threads.run(k.div_ceil(width), |item| {
         let start = item * width;
@@ -103,7 +114,7 @@ pub(crate) fn backward(
 }
 
 /// Columns `skip..skip + width` of the rows of `weight` from `first` on, row after row until `out` is full.
-fn expand(isa: Isa, weight: &FrozenMatrix, first: usize, skip: usize, width: usize, out: &mut [f32]) {
+pub(super) fn expand(isa: Isa, weight: &FrozenMatrix, first: usize, skip: usize, width: usize, out: &mut [f32]) {
     // SAFETY: `isa` was checked when the model was loaded.
     unsafe { dispatch(isa, Expand { weight, first, skip, width, out }) }
 }

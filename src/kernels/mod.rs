@@ -16,6 +16,8 @@ pub(crate) mod relu;
 pub(crate) mod rms_norm;
 pub(crate) mod rope;
 mod shared;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles;
 
 pub use isa::Isa;
 

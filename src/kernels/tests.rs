@@ -10,7 +10,7 @@ use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::runtime::{Random, Threads};
 
 pub(super) fn computes() -> Vec<Compute> {
-    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available());
+    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx].into_iter().filter(|isa| isa.is_available());
     sets.flat_map(|isa| [1, 3].map(|count| Compute { threads: Threads::new(count).unwrap(), isa })).collect()
 }
 
@@ -34,7 +34,7 @@ pub(super) fn assert_close(found: &[f32], expected: &[f64], bound: f64) {
 #[test]
 fn products_equal_plain_loops() {
     for compute in computes() {
-        for (m, n, k) in [(1, 3, 5), (2, 4, 16), (7, 50, 67), (13, 97, 130), (6, 48, 1537)] {
+        for (m, n, k) in [(1, 3, 5), (2, 4, 16), (7, 50, 67), (13, 97, 130), (6, 48, 1537), (70, 130, 801)] {
             let (w, x, dy) = (matrix(n, k), values(m * k, "x"), values(m * n, "dy"));
             let weights = w.as_f32().unwrap();
             let mut y = vec![1.0; m * n];
@@ -59,16 +59,46 @@ fn products_equal_plain_loops() {
 
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
-    let (w, x) = (matrix(200, 96), values(9 * 96, "x"));
+    let (w, x) = (matrix(200, 96), values(70 * 96, "x"));
     let run = |count| {
         let compute = Compute { threads: Threads::new(count).unwrap(), isa: Isa::detect() };
-        let mut y = vec![0.0; 9 * 200];
-        let output = Output { weight: &w, y: &mut y, accumulate: false };
-        compute.threads.enter(|| linear::forward(&compute, &x, 9, &mut [output]));
-        y.iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+        let (mut y, mut dx) = (vec![0.0; 70 * 200], vec![0.0; 70 * 96]);
+        compute.threads.enter(|| {
+            linear::forward(&compute, &x, 70, &mut [Output { weight: &w, y: &mut y, accumulate: false }]);
+            linear::backward(&compute, 70, &[(&w, &y)], &mut dx, false);
+        });
+        y.iter().chain(&dx).map(|v| v.to_bits()).collect::<Vec<_>>()
     };
     let one = run(1);
     assert!([2, 3, 8].into_iter().all(|count| run(count) == one));
+}
+
+/// Rows that go through in other items, alone and among many.
+#[test]
+fn results_do_not_depend_on_the_other_rows() {
+    for compute in computes() {
+        let (w, x) = (matrix(130, 801), values(70 * 801, "x"));
+        let run = |x: &[f32], m: usize| {
+            let (mut y, mut dx) = (vec![0.0; m * 130], vec![0.0; m * 801]);
+            linear::forward(&compute, x, m, &mut [Output { weight: &w, y: &mut y, accumulate: false }]);
+            linear::backward(&compute, m, &[(&w, &y)], &mut dx, false);
+            (y[(m - 1) * 130..].to_vec(), dx[(m - 1) * 801..].to_vec())
+        };
+        assert!(run(&x, 70) == run(&x[69 * 801..], 1), "{:?}", compute.isa);
+    }
+}
+
+#[test]
+fn products_with_infinite_values_are_not_finite() {
+    for compute in computes() {
+        let (w, mut x) = (matrix(5, 40), values(2 * 40, "x"));
+        x[47] = f32::INFINITY;
+        let (mut y, mut dx) = (vec![0.0; 2 * 5], vec![0.0; 2 * 40]);
+        linear::forward(&compute, &x, 2, &mut [Output { weight: &w, y: &mut y, accumulate: false }]);
+        assert!(y[..5].iter().all(|v| v.is_finite()) && y[5..].iter().all(|v| !v.is_finite()));
+        linear::backward(&compute, 2, &[(&w, &y)], &mut dx, false);
+        assert!(dx[..40].iter().all(|v| v.is_finite()) && dx[40..].iter().all(|v| !v.is_finite()));
+    }
 }
 
 #[test]

@@ -1,0 +1,246 @@
+//! The products of [`crate::kernels::linear`] on tiles: the same items by output, weights split as they are expanded.
+
+use super::registers::Registers;
+use super::scratch::{ACTIVATIONS, ITEM, with_tiles};
+use super::split::{self, Block, Target};
+use super::{Operand, PANEL, PARTS, SIDE, STEP, Tile};
+use crate::backbone::weights::{Format, FrozenMatrix};
+use crate::kernels::Compute;
+use crate::kernels::linear::{Output, expand};
+use crate::kernels::shared::{Shared, with_scratch};
+
+/// How many outputs or inputs an item has and for how many steps it holds split weights at a time: whole panels and
+/// stored blocks of `block` weights. Results do not depend on it.
+///
+/// With few rows the weights are split for little work, so they have to stay in the first cache. With many, results would
+/// be read and written too often; then weights and results stay in the second.
+fn item_shape(m: usize, block: usize) -> (usize, usize) {
+    let (width, steps) = if m <= 2 * PANEL { (PANEL, 4) } else { (3 * PANEL, 24) };
+    (width.max(block), steps.max(block / STEP))
+}
+
+/// See [`crate::kernels::linear::forward`].
+pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, outputs: &mut [Output<'_>]) {
+    let Some(k) = outputs.first().map(|output| output.weight.columns()) else { return };
+    assert!(outputs.iter().all(|output| output.weight.columns() == k));
+    let (steps, x_panels) = (k.div_ceil(STEP), m.div_ceil(PANEL));
+    let block = outputs.iter().map(|output| output.weight.format().block_len()).fold(1, usize::max);
+    let (width, chunk_steps) = item_shape(m, block);
+    let mut items = Vec::new();
+    let mut targets = Vec::new();
+    for (i, output) in outputs.iter_mut().enumerate() {
+        items.extend((0..output.weight.rows()).step_by(width).map(|start| (i, start)));
+        targets.push((output.weight, Shared::new(output.y), output.accumulate));
+    }
+    with_tiles(&ACTIVATIONS, x_panels * 2 * steps * PARTS, |activations| {
+        let x_tiles = SharedTiles(activations.as_mut_ptr());
+        compute.threads.run(2 * x_panels, |tile| {
+            // SAFETY: `isa` was checked; the rows are those of x, the tiles this item's own.
+            unsafe { split::split_rows_turned(rows_of(x, m, k, tile), PARTS, x_tiles.of(tile, steps)) }
+        });
+        compute.threads.run(items.len(), |item| {
+            let (i, start) = items[item];
+            let (weight, y, accumulate) = &targets[i];
+            let (n, parts) = (weight.rows(), parts(weight));
+            let count = width.min(n - start);
+            let panels = count.div_ceil(PANEL);
+            let panel = chunk_steps * 2 * parts;
+            with_tiles(&ITEM, panels * (panel + 4 * x_panels), |scratch| {
+                let (w_tiles, results) = scratch.split_at_mut(panels * panel);
+                let (w_tiles, results) = (w_tiles.as_mut_ptr(), results.as_mut_ptr());
+                // SAFETY: `isa` was checked; all offsets are within what was taken above, and no other item writes
+                // columns start..start + count of y.
+                unsafe {
+                    let registers = Registers::configure();
+                    for first in (0..steps).step_by(chunk_steps) {
+                        let chunk = chunk_steps.min(steps - first);
+                        for tile in 0..2 * panels {
+                            let to = w_tiles.add(tile / 2 * panel + tile % 2 * parts);
+                            let row = start + tile * SIDE;
+                            let rows = SIDE.min((start + count).saturating_sub(row));
+                            let skip = first * STEP;
+                            let columns = (chunk * STEP).min(k - skip);
+                            with_block(compute, weight, (row, rows), (skip, columns), |block| {
+                                split::split_rows(block, parts, to);
+                            });
+                        }
+                        let last = first + chunk == steps;
+                        for j in 0..x_panels {
+                            let b = Operand { tiles: x_tiles.at((j * steps + first) * 2 * PARTS), parts: PARTS };
+                            for i in 0..panels {
+                                let a = Operand { tiles: w_tiles.add(i * panel), parts };
+                                let c = results.add(4 * (j * panels + i));
+                                registers.multiply(a, b, chunk, c, first > 0);
+                                if last {
+                                    let target = Target {
+                                        data: y.at(j * PANEL * n + start + i * PANEL),
+                                        stride: n,
+                                        rows: PANEL.min(m - j * PANEL),
+                                        columns: PANEL.min(count - i * PANEL),
+                                        accumulate: *accumulate,
+                                    };
+                                    split::write_turned(c, target);
+                                }
+                            }
+                        }
+                    }
+                }
+            });
+        });
+    });
+}
+
+/// See [`crate::kernels::linear::backward`].
+pub(in crate::kernels) fn backward(
+    compute: &Compute,
+    m: usize,
+    inputs: &[(&FrozenMatrix, &[f32])],
+    dx: &mut [f32],
+    accumulate: bool,
+) {
+    let k = inputs[0].0.columns();
+    let block = inputs.iter().map(|(weight, _)| weight.format().block_len()).fold(1, usize::max);
+    let (width, chunk_steps) = item_shape(m, block);
+    let y_panels = m.div_ceil(PANEL);
+    let dx = Shared::new(dx);
+    // Where the tiles of each input's dy start.
+    let mut places = Vec::new();
+    let mut total = 0;
+    for (weight, _) in inputs {
+        places.push(total);
+        total += y_panels * 2 * weight.rows().div_ceil(STEP) * PARTS;
+    }
+    with_tiles(&ACTIVATIONS, total, |activations| {
+        let y_tiles = SharedTiles(activations.as_mut_ptr());
+        compute.threads.run(inputs.len() * 2 * y_panels, |item| {
+            let (input, tile) = (item / (2 * y_panels), item % (2 * y_panels));
+            let (weight, dy) = inputs[input];
+            let n = weight.rows();
+            // SAFETY: `isa` was checked; the rows are those of dy, the tiles this item's own.
+            unsafe {
+                let to = y_tiles.from(places[input]).of(tile, n.div_ceil(STEP));
+                split::split_rows(rows_of(dy, m, n, tile), PARTS, to);
+            }
+        });
+        compute.threads.run(k.div_ceil(width), |item| {
+            let start = item * width;
+            let count = width.min(k - start);
+            let panels = count.div_ceil(PANEL);
+            with_tiles(&ITEM, panels * (chunk_steps * 2 * PARTS + 4 * y_panels), |scratch| {
+                let (w_tiles, results) = scratch.split_at_mut(panels * chunk_steps * 2 * PARTS);
+                let (w_tiles, results) = (w_tiles.as_mut_ptr(), results.as_mut_ptr());
+                // SAFETY: `isa` was checked; all offsets are within what was taken above, and no other item writes
+                // columns start..start + count of dx.
+                unsafe {
+                    let registers = Registers::configure();
+                    for (input, (weight, _)) in inputs.iter().enumerate() {
+                        let (n, parts) = (weight.rows(), parts(weight));
+                        let (steps, panel) = (n.div_ceil(STEP), chunk_steps * 2 * parts);
+                        for first in (0..steps).step_by(chunk_steps) {
+                            let chunk = chunk_steps.min(steps - first);
+                            for step in 0..chunk {
+                                let row = (first + step) * STEP;
+                                let rows = STEP.min(n - row);
+                                with_block(compute, weight, (row, rows), (start, count), |block| {
+                                    split::split_columns(block, parts, w_tiles.add(step * 2 * parts), panel);
+                                });
+                            }
+                            let last = input + 1 == inputs.len() && first + chunk == steps;
+                            for i in 0..y_panels {
+                                let tiles = y_tiles.at(places[input] + (i * steps + first) * 2 * PARTS);
+                                for j in 0..panels {
+                                    let a = Operand { tiles, parts: PARTS };
+                                    let b = Operand { tiles: w_tiles.add(j * panel), parts };
+                                    let c = results.add(4 * (i * panels + j));
+                                    registers.multiply(a, b, chunk, c, input > 0 || first > 0);
+                                    if last {
+                                        let target = Target {
+                                            data: dx.at(i * PANEL * k + start + j * PANEL),
+                                            stride: k,
+                                            rows: PANEL.min(m - i * PANEL),
+                                            columns: PANEL.min(count - j * PANEL),
+                                            accumulate,
+                                        };
+                                        split::write(c, target);
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            });
+        });
+    });
+}
+
+/// bf16 parts that hold every weight of a matrix exactly.
+fn parts(weight: &FrozenMatrix) -> usize {
+    match weight.format() {
+        Format::BF16 => 1,
+        // 11 bits, and 11 times 4.
+        Format::F16 | Format::Q4_0 => 2,
+        Format::F32 | Format::Q4_1 | Format::Q8_0 | Format::Q4K | Format::Q6K => PARTS,
+    }
+}
+
+/// Calls `work` with a block of weights as f32.
+fn with_block(
+    compute: &Compute,
+    weight: &FrozenMatrix,
+    (row, rows): (usize, usize),
+    (column, columns): (usize, usize),
+    work: impl FnOnce(Block),
+) {
+    match weight.as_f32() {
+        Some(values) => {
+            let stride = weight.columns();
+            let data = values[(row * stride + column).min(values.len())..].as_ptr();
+            work(Block { data, stride, rows, columns });
+        }
+        None => with_scratch(rows * columns, |scratch| {
+            expand(compute.isa, weight, row, column, columns, scratch);
+            work(Block { data: scratch.as_ptr(), stride: columns, rows, columns });
+        }),
+    }
+}
+
+/// Rows 16 `tile` to 16 `tile` + 15 of `values` (m x columns), as far as there are any.
+fn rows_of(values: &[f32], m: usize, columns: usize, tile: usize) -> Block {
+    let first = (tile * SIDE).min(m);
+    let rows = SIDE.min(m - first);
+    Block { data: values[first * columns..(first + rows) * columns].as_ptr(), stride: columns, rows, columns }
+}
+
+/// Tiles that items write disjoint parts of.
+#[derive(Clone, Copy)]
+struct SharedTiles(*mut Tile);
+
+// SAFETY: only a pointer; whoever writes through it vouches for disjointness.
+unsafe impl Send for SharedTiles {}
+// SAFETY: as above.
+unsafe impl Sync for SharedTiles {}
+
+impl SharedTiles {
+    /// # Safety
+    /// `offset` is within the tiles.
+    unsafe fn at(&self, offset: usize) -> *mut Tile {
+        // SAFETY: as the caller vouches.
+        unsafe { self.0.add(offset) }
+    }
+
+    /// # Safety
+    /// As for [`SharedTiles::at`].
+    unsafe fn from(&self, offset: usize) -> Self {
+        // SAFETY: as the caller vouches.
+        Self(unsafe { self.at(offset) })
+    }
+
+    /// The first tile of 16 rows, number `tile`, of activations with `steps` steps.
+    ///
+    /// # Safety
+    /// As for [`SharedTiles::at`].
+    unsafe fn of(&self, tile: usize, steps: usize) -> *mut Tile {
+        // SAFETY: as the caller vouches.
+        unsafe { self.at((tile / 2 * steps * 2 + tile % 2) * PARTS) }
+    }
+}

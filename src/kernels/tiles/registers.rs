@@ -1,0 +1,163 @@
+//! The tile registers: permission, configuration and the product of two panels.
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count};
+use std::sync::OnceLock;
+
+use super::{Operand, PARTS, SIDE, Tile};
+use crate::kernels::isa::Isa;
+
+/// Parts (of A, of B) that are multiplied, zero-based: all whose product can reach the 24 bits of an f32. Each differs from
+/// its neighbour in one operand, whose tiles alone are loaded anew.
+const PRODUCTS: [(usize, usize); 6] = [(2, 0), (1, 0), (1, 1), (0, 1), (0, 0), (0, 2)];
+
+/// Whether processor and system let this process use bf16 tiles.
+pub(in crate::kernels) fn is_available() -> bool {
+    static AVAILABLE: OnceLock<bool> = OnceLock::new();
+    *AVAILABLE.get_or_init(|| Isa::Avx512.is_available() && has_tiles() && permitted())
+}
+
+fn has_tiles() -> bool {
+    const BF16_AND_TILE: u32 = 1 << 22 | 1 << 24;
+    __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & BF16_AND_TILE == BF16_AND_TILE
+}
+
+/// Asks the system for the tiles' part of the processor state; it holds for all threads of the process.
+fn permitted() -> bool {
+    const ARCH_REQ_XCOMP_PERM: libc::c_long = 0x1023;
+    const XFEATURE_XTILEDATA: libc::c_long = 18;
+    // SAFETY: the call takes two numbers and touches no memory; a system that does not know it refuses.
+    unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0 }
+}
+
+/// The memory form of a configuration: how many rows each register has, and bytes in each row.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start_row: u8,
+    reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+/// The registers of this thread, all of full size; given back when dropped.
+pub(super) struct Registers(());
+
+impl Registers {
+    /// # Safety
+    /// [`is_available`] was asked, which gets the permission, and holds.
+    pub(super) unsafe fn configure() -> Self {
+        let mut configuration =
+            Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
+        configuration.row_bytes[..8].fill(4 * SIDE as u16);
+        configuration.rows[..8].fill(SIDE as u8);
+        // SAFETY: the configuration is valid and lives during the call.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &configuration, options(nostack, preserves_flags, readonly)) };
+        Self(())
+    }
+
+    /// C (2 x 2 tiles) = or, with `accumulate`, += A B over `steps` steps of the summed index. The tiles of A hold rows of
+    /// the result, those of B columns; see [`super::split`].
+    ///
+    /// # Safety
+    /// `steps` steps of both operands and four tiles of C are valid.
+    pub(super) unsafe fn multiply(&self, a: Operand, b: Operand, steps: usize, c: *mut Tile, accumulate: bool) {
+        // SAFETY: as the caller vouches.
+        unsafe {
+            match (a.parts, b.parts) {
+                (1, PARTS) => self.multiply_parts::<1, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
+                (2, PARTS) => self.multiply_parts::<2, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
+                (PARTS, 1) => self.multiply_parts::<PARTS, 1>(a.tiles, b.tiles, steps, c, accumulate),
+                (PARTS, 2) => self.multiply_parts::<PARTS, 2>(a.tiles, b.tiles, steps, c, accumulate),
+                _ => self.multiply_parts::<PARTS, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
+            }
+        }
+    }
+
+    /// [`Registers::multiply`] for so many parts, compiled apart so that the loop over products is unrolled.
+    unsafe fn multiply_parts<const A: usize, const B: usize>(
+        &self,
+        a: *const Tile,
+        b: *const Tile,
+        steps: usize,
+        c: *mut Tile,
+        accumulate: bool,
+    ) {
+        // SAFETY: the registers are configured, the caller vouches for the pointers. No compiled code uses tile registers,
+        // so they keep their content from one instruction here to the next.
+        unsafe {
+            if accumulate {
+                load::<0>(c);
+                load::<1>(c.add(1));
+                load::<2>(c.add(2));
+                load::<3>(c.add(3));
+            } else {
+                asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+            }
+            for step in 0..steps {
+                let (a_tiles, b_tiles) = (a.add(2 * A * step), b.add(2 * B * step));
+                let mut held = (usize::MAX, usize::MAX);
+                for (i, j) in PRODUCTS {
+                    if i >= A || j >= B {
+                        continue;
+                    }
+                    if i != held.0 {
+                        load::<4>(a_tiles.add(i));
+                        load::<5>(a_tiles.add(A + i));
+                    }
+                    if j != held.1 {
+                        load::<6>(b_tiles.add(j));
+                        load::<7>(b_tiles.add(B + j));
+                    }
+                    held = (i, j);
+                    asm!(
+                        "tdpbf16ps tmm0, tmm4, tmm6",
+                        "tdpbf16ps tmm1, tmm4, tmm7",
+                        "tdpbf16ps tmm2, tmm5, tmm6",
+                        "tdpbf16ps tmm3, tmm5, tmm7",
+                        options(nostack, nomem, preserves_flags)
+                    );
+                }
+            }
+            store::<0>(c);
+            store::<1>(c.add(1));
+            store::<2>(c.add(2));
+            store::<3>(c.add(3));
+        }
+    }
+}
+
+impl Drop for Registers {
+    fn drop(&mut self) {
+        // SAFETY: only made where the instruction exists.
+        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+    }
+}
+
+#[inline(always)]
+unsafe fn load<const REGISTER: u8>(tile: *const Tile) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        asm!(
+            "tileloadd tmm{register}, [{tile} + {row}*1]",
+            register = const REGISTER,
+            tile = in(reg) tile,
+            row = in(reg) 4 * SIDE,
+            options(nostack, preserves_flags, readonly)
+        );
+    }
+}
+
+#[inline(always)]
+unsafe fn store<const REGISTER: u8>(tile: *mut Tile) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        asm!(
+            "tilestored [{tile} + {row}*1], tmm{register}",
+            register = const REGISTER,
+            tile = in(reg) tile,
+            row = in(reg) 4 * SIDE,
+            options(nostack, preserves_flags)
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! Splitting f32 values into bf16 parts, in the order the tiles want them, and taking results out of tiles.
+//!
+//! bf16 is the upper half of an f32: 8 bits of the significand. Cutting off the lower half and subtracting what is left is
+//! exact, so three parts hold all 24 bits. A step of 32 summed values becomes 16 words; word t holds value t below and
+//! value t + 16 above, for both operands alike, which saves shuffling neighbours together.
+
+use std::arch::x86_64::*;
+
+use super::{PANEL, PARTS, SIDE, STEP, Tile};
+
+/// Values behind a pointer, rows of `columns` values `stride` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Block {
+    pub(super) data: *const f32,
+    pub(super) stride: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+}
+
+/// At most 16 rows, summed along their columns, as rows of A: a tile's row holds the words of one row. Steps lie
+/// `2 * parts` tiles apart.
+///
+/// # Safety
+/// AVX-512; the block is readable and the tiles of its steps writable.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) {
+    let Block { data, stride, rows, columns } = block;
+    for step in 0..columns.div_ceil(STEP) {
+        let at = step * STEP;
+        for r in 0..SIDE {
+            // SAFETY: within the block, as the masks see to; the tiles are the caller's.
+            unsafe {
+                let row = if r < rows { data.add(r * stride + at) } else { data };
+                let left = if r < rows { columns - at } else { 0 };
+                let words = split(load_part(row, left), load_part(row.wrapping_add(SIDE), left.saturating_sub(SIDE)));
+                let to = tiles.add(2 * parts * step);
+                for (part, words) in words.into_iter().enumerate().take(parts) {
+                    _mm512_store_si512(to.add(part).cast::<__m512i>().add(r), words);
+                }
+            }
+        }
+    }
+}
+
+/// As [`split_rows`], as columns of B: a tile's row holds one word of every row.
+///
+/// # Safety
+/// As for [`split_rows`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn split_rows_turned(block: Block, parts: usize, tiles: *mut Tile) {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        split_rows(block, parts, tiles);
+        for step in 0..block.columns.div_ceil(STEP) {
+            for part in 0..parts {
+                turn(tiles.add(2 * parts * step + part));
+            }
+        }
+    }
+}
+
+/// One step of at most 32 rows, summed down their columns, as columns of B. Panels of 32 columns lie `panel` tiles apart.
+///
+/// # Safety
+/// As for [`split_rows`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile, panel: usize) {
+    let Block { data, stride, rows, columns } = block;
+    for tile in 0..2 * columns.div_ceil(PANEL) {
+        let at = tile * SIDE;
+        let left = columns.saturating_sub(at);
+        for t in 0..SIDE {
+            // SAFETY: within the block, as the masks see to; the tiles are the caller's.
+            unsafe {
+                let part_of = |r: usize| load_part(data.wrapping_add(r * stride + at), if r < rows { left } else { 0 });
+                let words = split(part_of(t), part_of(t + SIDE));
+                let to = tiles.add(tile / 2 * panel + tile % 2 * parts);
+                for (part, words) in words.into_iter().enumerate().take(parts) {
+                    _mm512_store_si512(to.add(part).cast::<__m512i>().add(t), words);
+                }
+            }
+        }
+    }
+}
+
+/// Where results go.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    pub(super) data: *mut f32,
+    pub(super) stride: usize,
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    /// Add to what is there instead of overwriting it.
+    pub(super) accumulate: bool,
+}
+
+/// Writes 2 x 2 tiles of results, at most 32 x 32 values.
+///
+/// # Safety
+/// AVX-512; the target is writable.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn write(c: *const Tile, target: Target) {
+    let Target { data, stride, rows, columns, accumulate } = target;
+    for tile in 0..4 {
+        let (first, at) = (tile / 2 * SIDE, tile % 2 * SIDE);
+        let mask = first_of_sixteen(columns.saturating_sub(at));
+        for r in 0..SIDE.min(rows.saturating_sub(first)) {
+            // SAFETY: rows and masked columns are within the target.
+            unsafe {
+                let mut v = _mm512_load_ps(c.add(tile).cast::<f32>().add(r * SIDE));
+                let to = data.wrapping_add((first + r) * stride + at);
+                if accumulate {
+                    v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, to));
+                }
+                _mm512_mask_storeu_ps(to, mask, v);
+            }
+        }
+    }
+}
+
+/// As [`write`], rows and columns exchanged; `c` is turned on the way.
+///
+/// # Safety
+/// As for [`write`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn write_turned(c: *mut Tile, target: Target) {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        for tile in 0..4 {
+            turn(c.add(tile));
+        }
+        c.add(1).swap(c.add(2));
+        write(c, target);
+    }
+}
+
+/// The words of three parts of 16 pairs: `low` in the lower halves, `high` in the upper.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn split(low: __m512, high: __m512) -> [__m512i; PARTS] {
+    let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+    let (mut low, mut high) = (low, high);
+    let mut words = [_mm512_setzero_si512(); PARTS];
+    for word in &mut words {
+        let (l, h) = (_mm512_castps_si512(low), _mm512_castps_si512(high));
+        let h = _mm512_and_si512(h, upper);
+        *word = _mm512_or_si512(_mm512_srli_epi32::<16>(l), h);
+        low = _mm512_sub_ps(low, _mm512_castsi512_ps(_mm512_and_si512(l, upper)));
+        high = _mm512_sub_ps(high, _mm512_castsi512_ps(h));
+    }
+    words
+}
+
+/// Exchanges rows and columns of a tile.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn turn(tile: *mut Tile) {
+    let rows = tile.cast::<__m512i>();
+    // SAFETY: a tile has 16 rows.
+    unsafe {
+        let mut v = [_mm512_setzero_si512(); SIDE];
+        for (r, v) in v.iter_mut().enumerate() {
+            *v = _mm512_load_si512(rows.add(r));
+        }
+        // Pairs of rows, then fours: each 128-bit lane ends with one column of four rows.
+        let mut fours = [_mm512_setzero_si512(); SIDE];
+        for group in 0..4 {
+            let r = 4 * group;
+            let (a, b) = (_mm512_unpacklo_epi32(v[r], v[r + 1]), _mm512_unpackhi_epi32(v[r], v[r + 1]));
+            let (c, d) = (_mm512_unpacklo_epi32(v[r + 2], v[r + 3]), _mm512_unpackhi_epi32(v[r + 2], v[r + 3]));
+            fours[r] = _mm512_unpacklo_epi64(a, c);
+            fours[r + 1] = _mm512_unpackhi_epi64(a, c);
+            fours[r + 2] = _mm512_unpacklo_epi64(b, d);
+            fours[r + 3] = _mm512_unpackhi_epi64(b, d);
+        }
+        // Lane l of fours[4 g + i] is column 4 l + i of rows 4 g to 4 g + 3.
+        for i in 0..4 {
+            let a = _mm512_shuffle_i32x4::<0x88>(fours[i], fours[4 + i]);
+            let b = _mm512_shuffle_i32x4::<0x88>(fours[8 + i], fours[12 + i]);
+            let c = _mm512_shuffle_i32x4::<0xdd>(fours[i], fours[4 + i]);
+            let d = _mm512_shuffle_i32x4::<0xdd>(fours[8 + i], fours[12 + i]);
+            _mm512_store_si512(rows.add(i), _mm512_shuffle_i32x4::<0x88>(a, b));
+            _mm512_store_si512(rows.add(4 + i), _mm512_shuffle_i32x4::<0x88>(c, d));
+            _mm512_store_si512(rows.add(8 + i), _mm512_shuffle_i32x4::<0xdd>(a, b));
+            _mm512_store_si512(rows.add(12 + i), _mm512_shuffle_i32x4::<0xdd>(c, d));
+        }
+    }
+}
+
+/// The first `n` values (at most 16), zeros behind them; reads nothing beyond.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn load_part(p: *const f32, n: usize) -> __m512 {
+    // SAFETY: the caller vouches for `n` values.
+    unsafe { _mm512_maskz_loadu_ps(first_of_sixteen(n), p) }
+}
+
+#[inline]
+fn first_of_sixteen(n: usize) -> __mmask16 {
+    ((1u32 << n.min(SIDE)) - 1) as __mmask16
+}
