@@ -187,6 +187,10 @@ impl Backbone for Toy {
         unimplemented!("nothing that uses the toy mixes")
     }
 
+    fn pooled(&self, _: &[Vec<u32>], _: &Cancel) -> Result<Vec<f32>> {
+        unimplemented!("nothing that uses the toy embeds sentences")
+    }
+
     fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {
         self.states_made.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(ToyState(prompt.clone())))

@@ -43,6 +43,10 @@ impl Backbone for Named {
         fail(Status::Internal, "only a name")
     }
 
+    fn pooled(&self, _: &[Vec<u32>], _: &Cancel) -> Result<Vec<f32>> {
+        fail(Status::Internal, "only a name")
+    }
+
     fn prompt_state(&self, _: &SoftPrompt) -> Result<Box<dyn PromptState>> {
         fail(Status::Internal, "only a name")
     }

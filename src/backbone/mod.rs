@@ -164,6 +164,12 @@ pub trait Backbone: Send + Sync {
         cancel: &Cancel,
     ) -> Result<LossAndGradient>;
 
+    /// The pooled state of each text alone, without a prompt: the mean over its rows after the final norm (of the encoder
+    /// where there is one), (texts, d) row by row. A sentence embedding.
+    ///
+    /// Errors: `InvalidArgument` for a text without tokens or ids outside the vocabulary, `TooLarge`, `Cancelled`.
+    fn pooled(&self, texts: &[Vec<u32>], cancel: &Cancel) -> Result<Vec<f32>>;
+
     /// Computes the state of `prompt` that [`Backbone::score`] needs.
     fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>>;
 

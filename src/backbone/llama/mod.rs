@@ -11,6 +11,7 @@ mod loss;
 mod mixture;
 mod network;
 mod packed;
+mod pooled;
 mod score;
 
 use parking_lot::Mutex;
@@ -121,6 +122,10 @@ impl Backbone for Llama {
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
         self.mixed_loss(prompt, mixture, memory_limit, cancel)
+    }
+
+    fn pooled(&self, texts: &[Vec<u32>], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.pooled_states(texts, cancel)
     }
 
     fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {

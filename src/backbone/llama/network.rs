@@ -97,14 +97,17 @@ impl Llama {
         Ok(())
     }
 
-    /// Adds to `sum` (d), after the final norm, `weight` times every example's mean over its prompt and text rows. The
-    /// batch was run at all rows; teacher-forced answer rows do not count.
-    pub(super) fn add_pooled(&self, batch: &Prepared, weight: f32, memory: &mut TrainingMemory, sum: &mut [f32]) {
+    /// Adds, after the final norm, `weight` times every example's mean over its prompt and text rows to `sums`: to its
+    /// only row (d), or to the row of that example where there is one for each. The batch was run at all rows;
+    /// teacher-forced answer rows do not count.
+    pub(super) fn add_pooled(&self, batch: &Prepared, weight: f32, memory: &mut TrainingMemory, sums: &mut [f32]) {
         let (d, prompt) = (self.source.config.width, batch.packed.prompt);
         let normed = resize(&mut memory.dhidden, memory.all.len());
         rms_norm::forward(&self.compute, &memory.all, &self.source.final_norm, self.source.config.norm_epsilon, normed);
         let examples = &batch.packed.spans[usize::from(prompt > 0)..];
-        for span in examples {
+        for (example, span) in examples.iter().enumerate() {
+            let own = if sums.len() == d { 0 } else { example * d };
+            let sum = &mut sums[own..own + d];
             let text = span.length + 1 - span.answers;
             let share = weight / (prompt + text) as f32;
             let rows = normed[..prompt * d].chunks_exact(d);

@@ -23,6 +23,7 @@ mod footprint;
 mod loss;
 pub(crate) mod mixture;
 pub(crate) mod network;
+mod pooled;
 mod relative_position;
 mod score;
 mod source;
@@ -125,6 +126,10 @@ impl Backbone for T5 {
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
         self.mixed_loss(prompt, mixture, memory_limit, cancel)
+    }
+
+    fn pooled(&self, texts: &[Vec<u32>], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.pooled_states(texts, cancel)
     }
 
     fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {
