@@ -2,6 +2,7 @@
 //!
 //! A leaf of the crate: nothing else imports it.
 
+mod anchor_tasks;
 mod clusters;
 mod corpus;
 mod curriculum;
@@ -12,6 +13,9 @@ mod meta_step;
 pub mod parity;
 mod sentences;
 
+pub use anchor_tasks::{
+    AnchorOptions, AnchorTask, AnchorTasks, CenterRows, Format, SetSizes, StepTask, ValidationTask,
+};
 pub use clusters::{ClusterOptions, Clusters};
 pub use corpus::{Corpus, CorpusSummary, Paragraph, Paragraphs};
 pub use curriculum::{Curriculum, SmoothedSimilarity};
