@@ -29,8 +29,8 @@ pub const MAX_JSON_BYTES: usize = 16 << 20;
 pub const MAX_BUNDLE_MANIFEST_BYTES: usize = 1 << 20;
 /// Most bytes of a `tokenizer.json`.
 pub const MAX_TOKENIZER_BYTES: usize = 256 << 20;
-/// Most rows of a soft prompt.
-pub const MAX_PROMPT_ROWS: usize = 1_024;
+/// Most rows of a soft prompt: enough for a prompt made of many examples' tokens.
+pub const MAX_PROMPT_ROWS: usize = 4_096;
 /// Most low-rank layers of a gradient regularizer.
 pub const MAX_REGULARIZER_LAYERS: usize = 16;
 /// Most worker threads.

@@ -164,7 +164,7 @@ fn other_configurations_are_refused_by_name() {
         ("num_virtual_tokens", json!(0), CorruptFile, "found 0"),
         ("num_virtual_tokens", json!(-3), CorruptFile, "-3"),
         ("num_virtual_tokens", json!(2.5), CorruptFile, "2.5"),
-        ("num_virtual_tokens", json!(u64::MAX), TooLarge, "1024"),
+        ("num_virtual_tokens", json!(u64::MAX), TooLarge, "4096"),
         ("token_dim", Value::Null, CorruptFile, "missing"),
         ("token_dim", json!("wide"), CorruptFile, "wide"),
         ("token_dim", json!(768), BackboneMismatch, "32 wide, found 768"),

@@ -21,6 +21,7 @@ use crate::error::{Result, Status, fail};
 use crate::model::Model;
 use crate::predict::PreparedTask;
 use crate::runtime::peak_bytes;
+use crate::soft_prompt::SoftPrompt;
 use crate::task::{Example, Task};
 
 pub use crate::runtime::Control;
@@ -41,6 +42,8 @@ pub struct Adaptation {
     pub adapter: Adapter,
     /// Loss curve, dev scores, seconds, peak bytes, warnings.
     pub report: Report,
+    /// The prompt after each of `iterates_at`'s steps that ran, whatever the dev part says of it; ascending.
+    pub iterates: Vec<(usize, SoftPrompt)>,
 }
 
 /// Adapts a soft prompt to `task` from labelled `train` rows; `dev` rows, when given, choose the best prompt.
@@ -128,7 +131,7 @@ pub fn adapt(
         bundle: options.bundle.as_ref().map(|bundle| bundle.digest()).transpose()?,
     };
     let adapter = Adapter::new(tuned.prompt, task.clone(), lineage, backbone.fingerprint().clone());
-    Ok(Adaptation { adapter, report })
+    Ok(Adaptation { adapter, report, iterates: tuned.iterates })
 }
 
 /// `InvalidExample` names the first label without a training row.

@@ -64,6 +64,9 @@ pub struct AdaptOptions {
     pub memory_limit: usize,
     /// Most tokens of a filled template, at least 1 (default 256).
     pub max_tokens: usize,
+    /// Numbers of steps after which the prompt is copied into [`Adaptation::iterates`](super::Adaptation::iterates), 0
+    /// for the start (default none). Changes nothing else.
+    pub iterates_at: Vec<usize>,
 }
 
 impl Default for AdaptOptions {
@@ -86,6 +89,7 @@ impl Default for AdaptOptions {
             time_limit: 0.0,
             memory_limit: 0,
             max_tokens: DEFAULT_MAX_TOKENS,
+            iterates_at: Vec::new(),
         }
     }
 }
@@ -134,7 +138,7 @@ mod tests {
             ("learning_rate", "inf", |o| o.learning_rate = f32::INFINITY),
             ("learning_rate", "-1", |o| o.learning_rate = -1.0),
             ("batch_size", "0", |o| o.batch_size = 0),
-            ("prompt_length", "1025", |o| o.prompt_length = 1025),
+            ("prompt_length", "4097", |o| o.prompt_length = 4097),
             ("clip_norm", "-0.5", |o| o.clip_norm = -0.5),
             ("weight_decay", "2", |o| o.weight_decay = 2.0),
             ("dev_fraction", "1", |o| o.dev_fraction = 1.0),

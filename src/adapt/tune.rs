@@ -39,6 +39,8 @@ pub(super) struct Tuned {
     pub stopped: Stopped,
     /// Whether the kept prompt gives all dev rows (or, without them, training rows) one label.
     pub one_class: bool,
+    /// The prompt after each step that `iterates_at` names.
+    pub iterates: Vec<(usize, SoftPrompt)>,
 }
 
 /// Adapts `start` by the options' steps. Errors: `NotFinite` when it diverges, `Cancelled`, those of the backbone.
@@ -50,6 +52,13 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
     let (mut best, mut dev_seconds) = run.first_scoring(&prompt, control)?;
     let mut steps = Vec::new();
     let mut stopped = Stopped::Steps;
+    let mut iterates = Vec::new();
+    let mut watch = |done: usize, prompt: &SoftPrompt| {
+        if options.iterates_at.contains(&done) {
+            iterates.push((done, prompt.clone()));
+        }
+    };
+    watch(0, &prompt);
     let psi = options.regularization();
     let wanted = if psi.is_some() { Wanted::GradientAndPooled } else { Wanted::Gradient };
     for step in 0..options.steps {
@@ -69,6 +78,7 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
         }
         steps.push(StepRecord { loss, learning_rate: rate as f32, gradient_norm, regularized });
         let done = step + 1;
+        watch(done, &prompt);
         control.tell(Progress { stage: Stage::Step, done, total: options.steps, loss, accuracy: f32::NAN })?;
 
         let late = options.time_limit > 0.0 && run.began.elapsed().as_secs_f64() + dev_seconds >= options.time_limit;
@@ -100,7 +110,7 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
             (prompt, Vec::new(), one_class)
         }
     };
-    Ok(Tuned { prompt, kept_step, steps, dev, stopped, one_class })
+    Ok(Tuned { prompt, kept_step, steps, dev, stopped, one_class, iterates })
 }
 
 impl Run<'_> {

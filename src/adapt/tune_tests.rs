@@ -44,6 +44,19 @@ fn the_loop_learns_and_records_every_step() {
 }
 
 #[test]
+fn iterates_are_the_prompts_of_shorter_looks_at_the_same_run() {
+    let toy = Toy::new();
+    let dev = contradicting(&toy);
+    let watched = AdaptOptions { iterates_at: vec![60, 5, 0, 61], ..options() };
+    let tuned = tuned(&toy, Some(&dev), &watched).unwrap();
+    assert_eq!(tuned.iterates.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [0, 5, 60]);
+    assert_eq!(tuned.iterates[0].1, toy.prompt(3));
+    let last = tuned_from(&toy, toy.prompt(3), None, &options(), Control::default()).unwrap().prompt;
+    assert_eq!(tuned.iterates[2].1, last);
+    assert!(tuned.iterates[1].1 != last && tuned.prompt != last);
+}
+
+#[test]
 fn the_kept_prompt_is_the_one_of_the_best_scoring() {
     let toy = Toy::new();
     let dev = toy.examples(&[6, 6, 6]);

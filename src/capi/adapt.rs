@@ -182,6 +182,7 @@ impl supmer_adapt_options {
                 bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
             },
             max_tokens: count(self.max_tokens, default.max_tokens),
+            iterates_at: default.iterates_at,
         })
     }
 

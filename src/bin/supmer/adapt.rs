@@ -11,7 +11,7 @@ use supmer::{AdaptOptions, Adapter, Task, adapt};
 use crate::console::{Console, human_bytes, pretty};
 use crate::failure::Outcome;
 use crate::files;
-use crate::options::{AdaptArguments, ModelArguments};
+use crate::options::{AdaptArguments, ModelArguments, StartArguments};
 use crate::progress::AdaptProgress;
 
 /// Arguments of `supmer adapt`.
@@ -35,6 +35,8 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = AdaptOptions::default().seed)]
     seed: u64,
     #[command(flatten)]
+    start: StartArguments,
+    #[command(flatten)]
     adapt: AdaptArguments,
     /// Write the report (loss curve, dev scores, seconds, memory) to this file
     #[arg(long, value_name = "FILE")]
@@ -49,7 +51,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
     let task = Task::read(&arguments.task)?;
     let train = task.read_examples(&arguments.train, true)?;
     let dev = arguments.dev.as_deref().map(|path| task.read_examples(path, true)).transpose()?;
-    let options = arguments.adapt.options(arguments.seed)?;
+    let options = arguments.start.options(&arguments.adapt, arguments.seed)?;
     options.validate()?;
     let model = arguments.model.load()?;
 

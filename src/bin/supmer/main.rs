@@ -14,7 +14,9 @@ mod options;
 mod parity;
 mod predict;
 mod progress;
+mod results;
 mod rows;
+mod statistics;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,9 @@ enum Command {
     /// Measure methods on a labelled data set over several seeds
     #[command(after_help = EXIT_CODES)]
     Eval(eval::Arguments),
+    /// Write the page of results of many evaluations from the cells they kept
+    #[command(after_help = EXIT_CODES)]
+    Results(results::Arguments),
     /// Describe a GGUF file, a model folder, an adapter or a bundle
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::Arguments),
@@ -83,6 +88,7 @@ fn main() -> ExitCode {
         Command::Adapt(arguments) => adapt::run(arguments, &console),
         Command::Predict(arguments) => predict::run(arguments, &console),
         Command::Eval(arguments) => eval::run(arguments, &console),
+        Command::Results(arguments) => results::run(arguments, &console),
         Command::Inspect(arguments) => inspect::run(arguments, &console),
         #[cfg(feature = "train")]
         Command::Parity(arguments) => parity::run(arguments, &console),

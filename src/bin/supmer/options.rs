@@ -64,15 +64,26 @@ impl Weights {
     }
 }
 
-/// How to adapt.
+/// What one adaptation starts from.
 #[derive(Args)]
-pub struct AdaptArguments {
+pub struct StartArguments {
     /// A meta-trained bundle to start from, its regularizer applied to every gradient
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt_length")]
     pub bundle: Option<PathBuf>,
     /// Use the bundle's prompt, but not its regularizer
     #[arg(long, requires = "bundle")]
     pub no_regularizer: bool,
+    /// Start from the prompt of this adapter
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt_text", "prompt_length"])]
+    pub warm_start: Option<PathBuf>,
+    /// Start from the embedded tokens of this text
+    #[arg(long, value_name = "TEXT")]
+    pub prompt_text: Option<String>,
+}
+
+/// How to adapt.
+#[derive(Args)]
+pub struct AdaptArguments {
     /// Optimizer steps [default: 100, or what the bundle advises]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
@@ -83,7 +94,7 @@ pub struct AdaptArguments {
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
     /// Rows of the soft prompt; a bundle or a warm start brings its own [default: 20]
-    #[arg(long, value_name = "ROWS", conflicts_with_all = ["warm_start", "bundle"])]
+    #[arg(long, value_name = "ROWS")]
     pub prompt_length: Option<usize>,
     /// Most tokens of a filled template; the longest field is cut
     #[arg(long, value_name = "N", default_value_t = AdaptOptions::default().max_tokens)]
@@ -100,41 +111,33 @@ pub struct AdaptArguments {
     /// Memory that the activations of one micro-batch may take, such as 200MB; 0 = no limit
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = AdaptOptions::default().memory_limit)]
     pub memory_limit: usize,
-    /// Start from the prompt of this adapter
-    #[arg(long, value_name = "FILE", conflicts_with = "prompt_text")]
-    pub warm_start: Option<PathBuf>,
-    /// Start from the embedded tokens of this text
-    #[arg(long, value_name = "TEXT")]
-    pub prompt_text: Option<String>,
 }
 
-impl AdaptArguments {
-    /// [`AdaptArguments::options`] without the bundle: plain prompt tuning.
-    pub fn plain_options(&self, seed: u64) -> Outcome<AdaptOptions> {
-        self.options_from(None, seed)
-    }
-
+impl StartArguments {
     /// The library's options for a run with `seed`.
-    pub fn options(&self, seed: u64) -> Outcome<AdaptOptions> {
+    pub fn options(&self, adapt: &AdaptArguments, seed: u64) -> Outcome<AdaptOptions> {
         let bundle = self.bundle.as_deref().map(Bundle::load).transpose()?.map(Arc::new);
-        self.options_from(bundle, seed)
-    }
-
-    fn options_from(&self, bundle: Option<Arc<Bundle>>, seed: u64) -> Outcome<AdaptOptions> {
         let start = match (&self.warm_start, &self.prompt_text) {
             (Some(path), _) => PromptStart::Adapter(load_adapter(path)?),
             (None, Some(text)) => PromptStart::Text(text.clone()),
             (None, None) => PromptStart::Auto,
         };
+        Ok(AdaptOptions { start, regularize: !self.no_regularizer, ..adapt.options(bundle, seed) })
+    }
+}
+
+impl AdaptArguments {
+    /// The library's options for a run with `seed` from `bundle`, whose advice fills in what was not given; plain
+    /// prompt tuning without it.
+    pub fn options(&self, bundle: Option<Arc<Bundle>>, seed: u64) -> AdaptOptions {
         let default = bundle.as_ref().map_or_else(AdaptOptions::default, |bundle| bundle.advised());
-        Ok(AdaptOptions {
+        let own_length = bundle.as_ref().map(|bundle| bundle.prompt().rows());
+        AdaptOptions {
             steps: self.steps.unwrap_or(default.steps),
             learning_rate: self.learning_rate.unwrap_or(default.learning_rate),
             batch_size: self.batch_size.unwrap_or(default.batch_size),
-            prompt_length: self.prompt_length.unwrap_or(default.prompt_length),
-            start,
+            prompt_length: own_length.or(self.prompt_length).unwrap_or(default.prompt_length),
             bundle,
-            regularize: !self.no_regularizer,
             seed,
             eval_every: self.eval_every,
             patience: self.patience,
@@ -142,7 +145,7 @@ impl AdaptArguments {
             memory_limit: self.memory_limit,
             max_tokens: self.max_tokens,
             ..default
-        })
+        }
     }
 }
 
@@ -223,6 +226,8 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
+        start: StartArguments,
+        #[command(flatten)]
         adapt: AdaptArguments,
     }
 
@@ -240,7 +245,8 @@ mod tests {
     #[test]
     fn given_options_reach_the_library_and_others_keep_their_defaults() {
         let line = ["x", "--steps", "7", "--learning-rate", "0.25", "--prompt-text", "a b", "--memory-limit", "1KB"];
-        let options = Line::try_parse_from(line).ok().unwrap().adapt.options(42).ok().unwrap();
+        let line = Line::try_parse_from(line).ok().unwrap();
+        let options = line.start.options(&line.adapt, 42).ok().unwrap();
         let defaults = AdaptOptions::default();
         assert_eq!((options.steps, options.learning_rate, options.seed), (7, 0.25, 42));
         assert_eq!(options.memory_limit, 1_000);

@@ -1,48 +1,111 @@
-//! One finished (method, seed) of an evaluation, kept on the disk so that a stopped evaluation goes on.
+//! One finished (task, method, seed, settings) of an evaluation, kept on the disk and never measured again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use supmer::backbone::Fingerprint;
 
-use super::Method;
+use super::method::Method;
+use crate::console::json_failure;
 use crate::failure::{Outcome, at};
 use crate::files;
 
 /// A kept file above this is no cell.
 const MAX_BYTES: u64 = 1 << 30;
+/// Digits of the key in a cell's file name.
+const NAME_DIGITS: usize = 16;
 
-/// What one method scored with one seed.
+/// What one method scored on one task with one seed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Cell {
-    /// SHA-256 (hex) of everything that the result depends on.
-    pub settings: String,
+    /// Name of the task.
+    pub task: String,
+    /// Name of the method.
+    pub method: String,
+    /// The seed; none where it changes nothing.
+    pub seed: Option<u64>,
+    /// Whether it was tested on rows of train.jsonl.
+    pub trial: bool,
+    /// SHA-256 (hex) of `settings`.
+    pub key: String,
+    /// Everything that the result depends on.
+    pub settings: Value,
     /// Share of right answers.
     pub accuracy: f64,
     /// Macro F1.
     pub macro_f1: f64,
     /// Expected calibration error.
     pub calibration_error: f64,
+    /// Accuracy of the last prompt, whatever the dev part says of it, after so many steps.
+    pub accuracy_at_steps: BTreeMap<usize, f64>,
     /// Wall seconds of adaptation.
     pub adapt_seconds: f64,
     /// Wall seconds of predicting the test rows.
     pub predict_seconds: f64,
     /// The process's peak of resident memory when the cell was done.
     pub peak_bytes: u64,
-    /// The backbone that was measured.
-    pub backbone: Fingerprint,
+    /// What the dev part chose, e.g. the step of the kept prompt.
+    pub chosen: BTreeMap<String, f64>,
+    /// The backbone that was measured, where the method has one.
+    pub backbone: Option<Fingerprint>,
     /// What the adaptation warned of.
     pub warnings: Vec<String>,
     /// Probabilities of all labels for every test row.
     pub probabilities: Vec<Vec<f32>>,
 }
 
-/// The folder of an evaluation's cells: `<out>.cells`.
+/// Which cell: what its file is found by.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Place {
+    /// Name of the task.
+    pub task: String,
+    /// Name of the method.
+    pub method: String,
+    /// The seed; none where it changes nothing.
+    pub seed: Option<u64>,
+    /// SHA-256 (hex) of the settings.
+    pub key: String,
+}
+
+impl Place {
+    /// The place of a cell that depends on `settings`.
+    pub fn of(task: &str, method: &Method, seed: Option<u64>, settings: &Value) -> Self {
+        let key = format!("{:x}", Sha256::digest(settings.to_string()));
+        Self { task: task.to_owned(), method: method.to_string(), seed, key }
+    }
+
+    /// ", seed 13" for messages; nothing where the seed changes nothing.
+    pub fn seed_text(&self) -> String {
+        self.seed.map(|seed| format!(", seed {seed}")).unwrap_or_default()
+    }
+
+    /// The name of its file: for people, and by the key for the program.
+    fn file_name(&self) -> String {
+        let plain = |text: &str| -> String {
+            text.chars()
+                .take(64)
+                .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' })
+                .collect()
+        };
+        let seed = self.seed.map(|seed| format!("-{seed}")).unwrap_or_default();
+        format!("{}-{}{seed}-{}.json", plain(&self.task), plain(&self.method), &self.key[..NAME_DIGITS])
+    }
+}
+
+/// A folder of cells, of any number of evaluations.
 pub struct Cells(PathBuf);
 
 impl Cells {
-    /// The cells of the evaluation that writes `out`.
-    pub fn of(out: &Path) -> Self {
+    /// The cells in `folder`.
+    pub fn new(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    /// The cells of an evaluation that writes `out` and was given no folder: `<out>.cells`.
+    pub fn beside(out: &Path) -> Self {
         let mut name = out.as_os_str().to_owned();
         name.push(".cells");
         Self(name.into())
@@ -58,91 +121,83 @@ impl Cells {
         std::fs::create_dir_all(&self.0).map_err(at(&self.0))
     }
 
-    /// Removes what earlier runs left.
-    pub fn clear(&self) -> Outcome<()> {
-        match std::fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(&self.0)(error)),
-            _ => Ok(()),
-        }
+    /// The cell at `place`; none where it is missing, damaged, or was measured with other settings.
+    pub fn kept(&self, place: &Place) -> Option<Cell> {
+        read(&self.0.join(place.file_name())).filter(|cell| cell.key == place.key)
     }
 
-    /// The kept cell; none where it is missing, damaged, or was measured with other `settings`.
-    pub fn kept(&self, method: Method, seed: u64, settings: &str) -> Option<Cell> {
-        self.read(method, seed).filter(|cell| cell.settings == settings)
+    /// Keeps `cell` at `place`.
+    pub fn keep(&self, place: &Place, cell: &Cell) -> Outcome<()> {
+        let bytes = serde_json::to_vec(cell).map_err(json_failure)?;
+        files::write(&self.0.join(place.file_name()), &bytes)
     }
+}
 
-    /// The kept cell, whatever its settings.
-    pub fn read(&self, method: Method, seed: u64) -> Option<Cell> {
-        let path = self.path(method, seed);
-        if path.metadata().ok()?.len() > MAX_BYTES {
-            return None;
-        }
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// The cell of the file `path`; none where it is missing or damaged.
+pub fn read(path: &Path) -> Option<Cell> {
+    if path.metadata().ok()?.len() > MAX_BYTES {
+        return None;
     }
-
-    /// Keeps `cell`.
-    pub fn keep(&self, method: Method, seed: u64, cell: &Cell) -> Outcome<()> {
-        let bytes = serde_json::to_vec(cell).map_err(|e| at(&self.0)(e.into()))?;
-        files::write(&self.path(method, seed), &bytes)
-    }
-
-    /// Zero-shot has one cell: no seed changes it.
-    fn path(&self, method: Method, seed: u64) -> PathBuf {
-        self.0.join(match method {
-            Method::ZeroShot => "zero-shot.json".to_owned(),
-            Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => format!("{}-{seed}.json", method.name()),
-        })
-    }
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 #[cfg(test)]
 pub mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    pub fn cell(settings: &str, accuracy: f64) -> Cell {
-        let backbone = Fingerprint {
-            architecture: "llama".to_owned(),
-            shape: "1x2".to_owned(),
-            tokenizer: "t".to_owned(),
-            weights: "w".to_owned(),
-        };
+    pub fn cell(method: &str, seed: u64, accuracy: f64) -> Cell {
         Cell {
-            settings: settings.to_owned(),
+            task: "reviews".to_owned(),
+            method: method.to_owned(),
+            seed: Some(seed),
+            trial: false,
+            key: "0".repeat(64),
+            settings: json!({ "shots": 16 }),
             accuracy,
             macro_f1: accuracy,
             calibration_error: 0.125,
+            accuracy_at_steps: BTreeMap::new(),
             adapt_seconds: 2.0,
             predict_seconds: 1.0,
             peak_bytes: 1_000_000,
-            backbone,
+            chosen: BTreeMap::new(),
+            backbone: None,
             warnings: Vec::new(),
             probabilities: vec![vec![0.1, 0.9], vec![0.3, 0.7]],
         }
     }
 
+    fn keep(cells: &Cells, place: &Place, accuracy: f64) {
+        cells.keep(place, &Cell { key: place.key.clone(), ..cell(&place.method, 13, accuracy) }).unwrap();
+    }
+
     #[test]
-    fn a_cell_is_reused_only_for_the_same_settings() {
+    fn a_cell_is_reused_only_for_the_same_settings_and_others_stay_beside_it() {
         let folder = tempfile::tempdir().unwrap();
-        let cells = Cells::of(&folder.path().join("results.json"));
-        cells.create().unwrap();
-        assert!(cells.kept(Method::PromptTuning, 13, "a").is_none());
-        cells.keep(Method::PromptTuning, 13, &cell("a", 0.5)).unwrap();
-        let kept = cells.kept(Method::PromptTuning, 13, "a").unwrap();
-        assert_eq!(kept.probabilities, cell("a", 0.5).probabilities);
-        assert!(cells.kept(Method::PromptTuning, 13, "b").is_none());
-        assert!(cells.kept(Method::PromptTuning, 21, "a").is_none());
+        let cells = Cells::beside(&folder.path().join("results.json"));
         assert_eq!(cells.folder(), folder.path().join("results.json.cells"));
+        cells.create().unwrap();
+        let place = |rate: f64| Place::of("a/b", &Method::Supmer(None), Some(13), &json!({ "rate": rate }));
+        assert!(cells.kept(&place(0.1)).is_none());
+        keep(&cells, &place(0.1), 0.5);
+        keep(&cells, &place(0.2), 0.75);
+        assert_eq!(cells.kept(&place(0.1)).unwrap().accuracy, 0.5);
+        assert_eq!(cells.kept(&place(0.2)).unwrap().probabilities, cell("x", 1, 0.0).probabilities);
+        assert!(cells.kept(&place(0.3)).is_none());
+        assert!(place(0.1).file_name().starts_with("a_b-supmer-13-"));
     }
 
     #[test]
     fn a_damaged_cell_is_measured_again() {
         let folder = tempfile::tempdir().unwrap();
-        let cells = Cells::of(&folder.path().join("r"));
-        cells.create().unwrap();
-        std::fs::write(cells.folder().join("zero-shot.json"), b"{\"settings\":\"a\",").unwrap();
-        assert!(cells.kept(Method::ZeroShot, 13, "a").is_none());
-        cells.clear().unwrap();
-        cells.clear().unwrap();
-        assert!(!cells.folder().exists());
+        let cells = Cells::new(folder.path().to_owned());
+        let place = Place::of("t", &Method::ZeroShot, None, &json!(1));
+        keep(&cells, &place, 0.5);
+        let path = folder.path().join(place.file_name());
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(cells.kept(&place).is_none());
     }
 }

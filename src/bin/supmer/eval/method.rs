@@ -1,128 +1,133 @@
-//! The process of one method: adapts and predicts for every seed that is not kept yet.
+//! A way to solve the task, as it is named on the command line and in results.
 
-use std::time::Instant;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
-use supmer::adapt::Control;
-use supmer::{AdaptOptions, Adapter, Model, PredictOptions, adapt, predict};
+/// A way to solve the task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The model as it is.
+    ZeroShot,
+    /// Labelled examples as text in front of every row.
+    InContext,
+    /// A soft prompt adapted from vocabulary rows.
+    PromptTuning,
+    /// A soft prompt adapted from the embedded tokens of a text.
+    TextInit,
+    /// From a bundle's prompt, its regularizer applied at every step.
+    Supmer(BundleName),
+    /// From a bundle's prompt, without its regularizer.
+    SupmerNoPsi(BundleName),
+}
 
-use super::cell::{Cell, Cells};
-use super::metrics::{accuracy, calibration_error, macro_f1};
-use super::plan::Plan;
-use super::{Arguments, Method};
-use crate::console::Console;
-use crate::failure::Outcome;
-use crate::predict::zero_shot;
-use crate::progress::{AdaptProgress, rows_bar};
+/// Which of the given bundles; none is the one without a name.
+pub type BundleName = Option<String>;
 
-/// Changes when cells of an older program cannot be reused.
-const CELL_FORMAT: u32 = 1;
-/// Test rows that are predicted between two looks at the progress.
-const CHUNK_ROWS: usize = 64;
+/// The names that [`Method::from_str`] takes, for messages.
+const NAMES: &str = "zero-shot, in-context, prompt-tuning, text-init, supmer[:NAME], supmer-no-psi[:NAME]";
 
-/// Measures `method` on `plan` and keeps a cell for every seed.
-pub fn measure(method: Method, arguments: &Arguments, plan: &Plan, cells: &Cells, console: &Console) -> Outcome<()> {
-    let model = arguments.model.load()?;
-    let mut reused = 0;
-    for &seed in method.runs(&arguments.seeds) {
-        let settings = settings(method, seed, arguments, plan, &model)?;
-        if cells.kept(method, seed, &settings).is_some() {
-            reused += 1;
-            continue;
+impl Method {
+    /// The bundle it starts from, where it starts from one.
+    pub fn bundle(&self) -> Option<&BundleName> {
+        match self {
+            Method::Supmer(name) | Method::SupmerNoPsi(name) => Some(name),
+            _ => None,
         }
-        let cell = run(method, seed, settings, arguments, plan, &model, console)?;
-        console.note(&format!("{method}, seed {seed}: accuracy {:.1} %", 100.0 * cell.accuracy));
-        cells.keep(method, seed, &cell)?;
     }
-    if reused > 0 {
-        let folder = cells.folder().display();
-        console.note(&format!("{method}: {reused} kept results of {folder} reused (--fresh measures anew)"));
+
+    /// Whether a seed changes anything: the drawn examples, the start or the batches.
+    pub fn has_seeds(&self) -> bool {
+        *self != Method::ZeroShot
     }
-    Ok(())
 }
 
-fn run(
-    method: Method,
-    seed: u64,
-    settings: String,
-    arguments: &Arguments,
-    plan: &Plan,
-    model: &Model,
-    console: &Console,
-) -> Outcome<Cell> {
-    let start = Instant::now();
-    let (adapter, warnings) = match method {
-        Method::ZeroShot => (zero_shot(model, &plan.task, arguments.adapt.max_tokens), Vec::new()),
-        Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => {
-            tune(method.options(&arguments.adapt, seed)?, seed, plan, model, console)?
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::ZeroShot => "zero-shot",
+            Method::InContext => "in-context",
+            Method::PromptTuning => "prompt-tuning",
+            Method::TextInit => "text-init",
+            Method::Supmer(_) => "supmer",
+            Method::SupmerNoPsi(_) => "supmer-no-psi",
+        })?;
+        match self.bundle() {
+            Some(Some(name)) => write!(f, ":{name}"),
+            _ => Ok(()),
         }
-    };
-    let adapt_seconds = start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    let probabilities = test(&adapter, plan, model, console)?;
-    Ok(Cell {
-        settings,
-        accuracy: accuracy(&plan.gold, &probabilities),
-        macro_f1: macro_f1(plan.task.labels().len(), &plan.gold, &probabilities),
-        calibration_error: calibration_error(&plan.gold, &probabilities),
-        adapt_seconds,
-        predict_seconds: start.elapsed().as_secs_f64(),
-        peak_bytes: supmer::runtime::peak_bytes(),
-        backbone: model.backbone().fingerprint().clone(),
-        warnings,
-        probabilities,
-    })
-}
-
-fn tune(
-    options: AdaptOptions,
-    seed: u64,
-    plan: &Plan,
-    model: &Model,
-    console: &Console,
-) -> Outcome<(Adapter, Vec<String>)> {
-    let split = plan.split(seed);
-    let mut shown = AdaptProgress::new(console, &format!("seed {seed}"));
-    let mut show = |progress| {
-        shown.update(progress);
-        true
-    };
-    let control = Control { cancel: console.cancel.clone(), progress: Some(&mut show) };
-    let outcome = adapt(model, &plan.task, &plan.rows(&split.train), Some(&plan.rows(&split.dev)), &options, control);
-    shown.finish();
-    let done = outcome?;
-    Ok((done.adapter, done.report.warnings))
-}
-
-fn test(adapter: &Adapter, plan: &Plan, model: &Model, console: &Console) -> Outcome<Vec<Vec<f32>>> {
-    let options = PredictOptions { cancel: console.cancel.clone(), ..PredictOptions::default() };
-    let bar = rows_bar(console, "test", Some(plan.test.len()));
-    let mut probabilities = Vec::with_capacity(plan.test.len());
-    for chunk in plan.test.chunks(CHUNK_ROWS) {
-        console.cancel.check()?;
-        probabilities.extend(predict(model, adapter, chunk, &options)?.into_iter().map(|p| p.probabilities));
-        bar.inc(chunk.len() as u64);
     }
-    bar.finish_and_clear();
-    Ok(probabilities)
 }
 
-/// SHA-256 (hex) of everything that a cell's result depends on.
-fn settings(method: Method, seed: u64, arguments: &Arguments, plan: &Plan, model: &Model) -> Outcome<String> {
-    let (seed, options) = match method {
-        Method::ZeroShot => (0, format!("{}", arguments.adapt.max_tokens)),
-        Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => {
-            (seed, format!("{} {:?}", plan.shots, method.options(&arguments.adapt, seed)?))
+impl FromStr for Method {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, name) = match text.split_once(':') {
+            Some((kind, name)) if is_name(name) => (kind, Some(name.to_owned())),
+            Some(_) => return Err(format!("a bundle's name has {NAME_FORM}")),
+            None => (text, None),
+        };
+        match (kind, &name) {
+            ("supmer", _) => Ok(Method::Supmer(name)),
+            ("supmer-no-psi", _) => Ok(Method::SupmerNoPsi(name)),
+            ("zero-shot", None) => Ok(Method::ZeroShot),
+            ("in-context", None) => Ok(Method::InContext),
+            ("prompt-tuning", None) => Ok(Method::PromptTuning),
+            ("text-init", None) => Ok(Method::TextInit),
+            _ => Err(format!("expected one of {NAMES}")),
         }
-    };
-    let text = format!(
-        "{CELL_FORMAT}\n{}\n{method}\n{seed}\n{options}\n{}\n{:?}\n{}\n{:?}\n{:?}",
-        env!("CARGO_PKG_VERSION"),
-        arguments.model.threads,
-        arguments.model.weights,
-        plan.digest,
-        plan.test_positions,
-        model.backbone().fingerprint(),
-    );
-    Ok(format!("{:x}", Sha256::digest(text)))
+    }
+}
+
+/// A bundle file and the name that methods call it by: `FILE` or `NAME=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleFile {
+    /// Its name; none for the bundle of plain `supmer`.
+    pub name: BundleName,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+impl FromStr for BundleFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text.split_once('=') {
+            Some((name, path)) if is_name(name) => Self { name: Some(name.to_owned()), path: path.into() },
+            _ => Self { name: None, path: text.into() },
+        })
+    }
+}
+
+const NAME_FORM: &str = "1 to 64 letters, digits, dots, dashes and underscores";
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for name in NAMES.split(", ").map(|name| name.replace("[:NAME]", "")) {
+            assert_eq!(name.parse::<Method>().unwrap().to_string(), name);
+        }
+        let named: Method = "supmer:no-mixup_2".parse().unwrap();
+        assert_eq!(named, Method::Supmer(Some("no-mixup_2".to_owned())));
+        assert_eq!(named.to_string(), "supmer:no-mixup_2");
+        for wrong in ["", "supmer:", "supmer:a/b", "zero-shot:a", "Supmer", "fine-tuning"] {
+            assert!(wrong.parse::<Method>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_may_have_a_name() {
+        let file = |text: &str| text.parse::<BundleFile>().unwrap();
+        assert_eq!(file("a.supmer"), BundleFile { name: None, path: "a.supmer".into() });
+        assert_eq!(file("two=dir/a.supmer"), BundleFile { name: Some("two".to_owned()), path: "dir/a.supmer".into() });
+        assert_eq!(file("./rate=1/a.supmer").path, PathBuf::from("./rate=1/a.supmer"));
+    }
 }

@@ -9,6 +9,13 @@ pub fn accuracy(gold: &[usize], probabilities: &[Vec<f32>]) -> f64 {
     right as f64 / gold.len() as f64
 }
 
+/// Minus the log of the gold label's probability, mean over rows, in nats.
+pub fn log_loss(gold: &[usize], probabilities: &[Vec<f32>]) -> f64 {
+    let total: f64 =
+        gold.iter().zip(probabilities).map(|(gold, p)| -f64::from(p[*gold].max(f32::MIN_POSITIVE)).ln()).sum();
+    total / gold.len() as f64
+}
+
 /// Mean over labels of the harmonic mean of precision and recall; labels that are neither gold nor predicted anywhere
 /// are left out.
 pub fn macro_f1(labels: usize, gold: &[usize], probabilities: &[Vec<f32>]) -> f64 {
@@ -67,6 +74,8 @@ mod tests {
         let probabilities = rows(&[[0.8, 0.2, 0.0], [0.6, 0.4, 0.0], [0.1, 0.9, 0.0], [0.3, 0.7, 0.0]]);
         let gold = [0, 1, 1, 1];
         assert_eq!(accuracy(&gold, &probabilities), 0.75);
+        let product: f64 = [0.8, 0.4, 0.9, 0.7].iter().product();
+        assert!((log_loss(&gold, &probabilities) + product.ln() / 4.0).abs() < 1e-6);
         // Label 0: 1 right of 1 gold and 2 predicted; label 1: 2 right of 3 and 2; label 2 does not occur.
         assert!((macro_f1(3, &gold, &probabilities) - (2.0 / 3.0 + 4.0 / 5.0) / 2.0).abs() < 1e-12);
     }

@@ -1,28 +1,41 @@
 //! `supmer eval`: methods on a labelled data set over several seeds, each method in a process of its own.
 //!
 //! The command itself reads the rows, runs itself once per method with `--only-method` and merges the cells that those
-//! processes leave in `<out>.cells`.
+//! processes leave in the folder of cells.
 
-mod cell;
+mod bundles;
+pub mod cell;
+mod in_context;
+mod measure;
 mod method;
 mod metrics;
 mod plan;
 mod process;
 mod results;
 mod splits;
-mod statistics;
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
-use supmer::{AdaptOptions, Task};
+use clap::Args;
+use supmer::Task;
+use supmer::adapt::PromptStart;
 
 use self::cell::Cells;
-use self::plan::Plan;
+use self::method::{BundleFile, Method};
+use self::plan::{Plan, TestRows};
 use crate::console::Console;
 use crate::failure::{Failure, Outcome};
 use crate::files;
 use crate::options::{AdaptArguments, ModelArguments};
+
+const METHODS: &str = "\
+Methods:
+  zero-shot             the model as it is
+  in-context            labelled examples as text in front of every row; the dev rows choose how many
+  prompt-tuning         a soft prompt adapted from vocabulary rows
+  text-init             a soft prompt adapted from the tokens of --init-text
+  supmer[:NAME]         from a bundle's prompt, its regularizer applied at every step
+  supmer-no-psi[:NAME]  from a bundle's prompt, without its regularizer";
 
 /// Arguments of `supmer eval`.
 #[derive(Args)]
@@ -41,15 +54,35 @@ pub struct Arguments {
     /// Seeds of the draws, starts and batches
     #[arg(long, value_name = "SEEDS", value_delimiter = ',', default_values_t = [13, 21, 42, 87, 100])]
     seeds: Vec<u64>,
-    /// Methods to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Method::ZeroShot, Method::PromptTuning])]
+    /// Methods to measure; --help lists them
+    #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values_t = [Method::ZeroShot, Method::PromptTuning])]
+    #[arg(long_help = METHODS)]
     methods: Vec<Method>,
+    /// A bundle for supmer and supmer-no-psi, or with a name for supmer:NAME and supmer-no-psi:NAME; may be repeated
+    #[arg(long = "bundle", value_name = "[NAME=]FILE")]
+    bundles: Vec<BundleFile>,
+    /// What text-init starts from; {labels} stands for the labels' names
+    #[arg(long, value_name = "TEXT", default_value = "Classify the text as {labels}:")]
+    init_text: String,
+    /// Examples of each class that in-context shows [default: chosen by the dev rows]
+    #[arg(long, value_name = "N")]
+    context_examples: Option<usize>,
     /// Most test rows; a fixed draw, the same for all methods and seeds
     #[arg(long, value_name = "N", default_value_t = 500)]
     max_test: usize,
-    /// Where the results go; finished parts are kept in <OUT>.cells and reused
+    /// Test on rows of train.jsonl that train and dev can spare, without opening test.jsonl: for choosing settings
+    #[arg(long)]
+    trial: bool,
+    /// Also test the prompt as it is after these steps, 0 for the start, whatever the dev rows say of it;
+    /// steps that are not run are left out
+    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    at_steps: Vec<usize>,
+    /// Where the results go
     #[arg(long, value_name = "RESULTS.JSON")]
     out: PathBuf,
+    /// Where finished parts are kept, and found again by any evaluation with the same settings [default: <OUT>.cells]
+    #[arg(long, value_name = "DIR")]
+    cells: Option<PathBuf>,
     /// Measure everything anew, whatever is kept
     #[arg(long)]
     fresh: bool,
@@ -62,87 +95,47 @@ pub struct Arguments {
     #[command(flatten)]
     adapt: AdaptArguments,
     /// Run as the process of one method
-    #[arg(long, value_enum, hide = true)]
+    #[arg(long, hide = true)]
     only_method: Option<Method>,
 }
 
-/// A way to solve the task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Method {
-    /// The model as it is
-    ZeroShot,
-    /// A soft prompt adapted from a plain start
-    PromptTuning,
-    /// From the bundle's prompt, its regularizer applied at every step
-    Supmer,
-    /// From the bundle's prompt, without its regularizer
-    SupmerNoPsi,
-}
-
-impl Method {
-    /// Its name in results and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::ZeroShot => "zero-shot",
-            Method::PromptTuning => "prompt-tuning",
-            Method::Supmer => "supmer",
-            Method::SupmerNoPsi => "supmer-no-psi",
-        }
+impl Arguments {
+    /// The text that `text-init` starts from on `task`.
+    fn init_text(&self, task: &Task) -> String {
+        let names: Vec<&str> = task.labels().iter().map(|label| label.name.as_str()).collect();
+        self.init_text.replace("{labels}", &names.join(", "))
     }
 
-    /// The seeds that have to be run for it.
-    fn runs(self, seeds: &[u64]) -> &[u64] {
-        match self {
-            Method::ZeroShot => &seeds[..1],
-            Method::PromptTuning | Method::Supmer | Method::SupmerNoPsi => seeds,
-        }
-    }
-
-    /// Whether it starts from a bundle.
-    fn needs_bundle(self) -> bool {
-        matches!(self, Method::Supmer | Method::SupmerNoPsi)
-    }
-
-    /// The options of its runs with `seed`; plain where it adapts nothing.
-    fn options(self, adapt: &AdaptArguments, seed: u64) -> Outcome<AdaptOptions> {
-        match self {
-            Method::ZeroShot | Method::PromptTuning => adapt.plain_options(seed),
-            Method::Supmer => adapt.options(seed),
-            Method::SupmerNoPsi => Ok(AdaptOptions { regularize: false, ..adapt.options(seed)? }),
-        }
+    /// [`Arguments::init_text`] as a start.
+    fn init_text_start(&self, task: &Task) -> PromptStart {
+        PromptStart::Text(self.init_text(task))
     }
 }
 
-impl std::fmt::Display for Method {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Measures all methods and writes the results; with `--only-method` measures that one's cells.
+/// Measures all methods and writes the results; with `--only-method` measures that one's cells and prints their places.
 pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
     check(arguments)?;
     let task = Task::read(&arguments.task)?;
-    let plan = Plan::read(task, &arguments.data, arguments.shots, arguments.max_test)?;
-    let cells = Cells::of(&arguments.out);
-    if let Some(method) = arguments.only_method {
-        return method::measure(method, arguments, &plan, &cells, console);
+    let test_rows = if arguments.trial { TestRows::Train } else { TestRows::Test };
+    let plan = Plan::read(task, &arguments.data, arguments.shots, arguments.max_test, test_rows)?;
+    let cells = arguments.cells.clone().map_or_else(|| Cells::beside(&arguments.out), Cells::new);
+    if let Some(method) = &arguments.only_method {
+        return console.print_json(&measure::measure(method, arguments, &plan, &cells, console)?);
     }
 
     for path in [Some(&arguments.out), arguments.predictions.as_ref()].into_iter().flatten() {
         files::check_place(path)?;
     }
-    if arguments.fresh {
-        cells.clear()?;
-    }
     cells.create()?;
     if let Some(folder) = &arguments.dump_splits {
         splits::write(folder, arguments, &plan)?;
     }
-    for &method in &arguments.methods {
-        process::measure_apart(method, console)?;
+    let mut measured = Vec::with_capacity(arguments.methods.len());
+    for method in &arguments.methods {
+        let places = process::measure_apart(method, console)?;
+        measured.push(results::Measured::read(method, &places, &cells)?);
     }
-    results::report(arguments, &plan, &cells, console)
+    results::report(arguments, &plan, &measured, console)
 }
 
 fn check(arguments: &Arguments) -> Outcome<()> {
@@ -153,11 +146,13 @@ fn check(arguments: &Arguments) -> Outcome<()> {
     if arguments.seeds.is_empty() || arguments.methods.is_empty() {
         return usage("--seeds and --methods need at least one value");
     }
-    if let Some(method) = arguments.methods.iter().find(|method| method.needs_bundle())
-        && arguments.adapt.bundle.is_none()
-    {
-        return usage(&format!("method {method} needs --bundle"));
+    if arguments.context_examples == Some(0) {
+        return usage("--context-examples must be at least 1");
     }
+    if !arguments.at_steps.is_empty() && (arguments.adapt.patience > 0 || arguments.adapt.time_limit > 0.0) {
+        return usage("--at-steps needs all steps to run: leave out --patience and --time-limit");
+    }
+    bundles::check(&arguments.methods, &arguments.bundles)?;
     let repeated = |i: usize| arguments.seeds[..i].contains(&arguments.seeds[i]);
     if let Some(i) = (0..arguments.seeds.len()).find(|&i| repeated(i)) {
         return usage(&format!("--seeds names {} twice", arguments.seeds[i]));

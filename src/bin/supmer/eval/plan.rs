@@ -11,6 +11,15 @@ use crate::failure::{Failure, Outcome};
 /// The seed of the test draw, the same for every method and seed.
 const TEST_SEED: u64 = 2023;
 
+/// Where the test rows come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestRows {
+    /// From test.jsonl.
+    Test,
+    /// From train.jsonl, where train and dev leave enough; test.jsonl is not opened.
+    Train,
+}
+
 /// A data set and the draws from it.
 pub struct Plan {
     /// The task.
@@ -19,14 +28,18 @@ pub struct Plan {
     pub pool: Vec<Example>,
     /// Rows to test on, in the order of the file.
     pub test: Vec<Example>,
-    /// Position of each test row in the file.
+    /// Which file they are of.
+    pub test_rows: TestRows,
+    /// Position of each test row in its file.
     pub test_positions: Vec<usize>,
     /// Position of each test row's gold label.
     pub gold: Vec<usize>,
     /// Train and dev examples of each class.
     pub shots: usize,
-    /// SHA-256 (hex) over the task and all rows that were read.
-    pub digest: String,
+    /// SHA-256 (hex) over the task.
+    pub task_digest: String,
+    /// SHA-256 (hex) over all rows that may be drawn and the test rows.
+    pub data_digest: String,
 }
 
 /// The rows of one seed, as positions in [`Plan::pool`].
@@ -39,27 +52,49 @@ pub struct Split {
 }
 
 impl Plan {
-    /// Reads `train.jsonl` and `test.jsonl` of `folder` and draws at most `max_test` test rows.
-    pub fn read(task: Task, folder: &Path, shots: usize, max_test: usize) -> Outcome<Self> {
+    /// Reads `train.jsonl` and, where they come from there, the test rows of `test.jsonl` of `folder`; draws at most
+    /// `max_test` test rows.
+    pub fn read(task: Task, folder: &Path, shots: usize, max_test: usize, test_rows: TestRows) -> Outcome<Self> {
         let pool_path = folder.join("train.jsonl");
-        let pool = task.read_examples(&pool_path, true)?;
+        let mut pool = task.read_examples(&pool_path, true)?;
         check_classes(&task, &pool, &pool_path)?;
-        let all = task.read_examples(&folder.join("test.jsonl"), true)?;
-        if all.is_empty() {
-            let message = format!("{}: holds no rows to test on", folder.join("test.jsonl").display());
-            return Err(Failure::Work(Error::new(Status::InvalidExample, message)));
-        }
-        let digest = digest(&task, [&pool, &all]);
-        let test_positions = draw_test(all.len(), max_test);
-        let test: Vec<Example> = test_positions.iter().map(|&i| all[i].clone()).collect();
+        let (test_positions, test): (Vec<usize>, Vec<Example>) = match test_rows {
+            TestRows::Test => {
+                let path = folder.join("test.jsonl");
+                let all = task.read_examples(&path, true)?;
+                let drawn = draw_test(all.len(), max_test);
+                if drawn.is_empty() {
+                    return refuse(&path, "holds no rows to test on");
+                }
+                let rows = drawn.iter().map(|&i| all[i].clone()).collect();
+                (drawn, rows)
+            }
+            TestRows::Train => {
+                let classes: Vec<usize> = pool.iter().map(|row| class_of(&task, row)).collect();
+                let drawn = spare_rows(&classes, task.labels().len(), shots, max_test);
+                if drawn.is_empty() {
+                    return refuse(&pool_path, "no label has more rows than its train and dev examples; lower --shots");
+                }
+                let rows = drawn.iter().map(|&i| pool[i].clone()).collect();
+                let mut at = 0..;
+                pool.retain(|_| at.next().is_some_and(|i| drawn.binary_search(&i).is_err()));
+                (drawn, rows)
+            }
+        };
         let gold = test.iter().map(|row| class_of(&task, row)).collect();
-        Ok(Self { task, pool, test, test_positions, gold, shots, digest })
+        let (task_digest, data_digest) = (task_digest(&task), data_digest([&pool, &test]));
+        Ok(Self { task, pool, test, test_rows, test_positions, gold, shots, task_digest, data_digest })
     }
 
     /// A seeded shuffle of the pool gives K train and then K dev rows per class; a class of n < 2K rows gives n / 2 each.
     pub fn split(&self, seed: u64) -> Split {
         let classes: Vec<usize> = self.pool.iter().map(|row| class_of(&self.task, row)).collect();
         split(&classes, self.task.labels().len(), self.shots, seed)
+    }
+
+    /// Positions of the gold labels of the rows at `positions`.
+    pub fn classes(&self, positions: &[usize]) -> Vec<usize> {
+        positions.iter().map(|&i| class_of(&self.task, &self.pool[i])).collect()
     }
 
     /// Copies of the rows at `positions`.
@@ -96,19 +131,37 @@ fn draw_test(rows: usize, max_test: usize) -> Vec<usize> {
     positions
 }
 
+/// At most `count` rows in file order, of no class so many that fewer than 2K of it remain.
+fn spare_rows(classes: &[usize], class_count: usize, shots: usize, count: usize) -> Vec<usize> {
+    let mut left = vec![0; class_count];
+    classes.iter().for_each(|&class| left[class] += 1);
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    Random::new(TEST_SEED, "eval trial test").shuffle(&mut order);
+    let mut drawn = Vec::new();
+    for row in order {
+        if drawn.len() < count && left[classes[row]] > 2 * shots {
+            left[classes[row]] -= 1;
+            drawn.push(row);
+        }
+    }
+    drawn.sort_unstable();
+    drawn
+}
+
 fn check_classes(task: &Task, pool: &[Example], path: &Path) -> Outcome<()> {
     for label in task.labels() {
         let count = pool.iter().filter(|row| row.label.as_deref() == Some(&label.name)).count();
         if count < 2 {
-            let message = format!(
-                "{}: label \"{}\" has {count} rows; at least 2 are needed, one to train and one to choose on",
-                path.display(),
-                label.name
-            );
-            return Err(Failure::Work(Error::new(Status::InvalidExample, message)));
+            let name = &label.name;
+            let need = "at least 2 are needed, one to train and one to choose on";
+            return refuse(path, &format!("label \"{name}\" has {count} rows; {need}"));
         }
     }
     Ok(())
+}
+
+fn refuse<T>(path: &Path, why: &str) -> Outcome<T> {
+    Err(Failure::Work(Error::new(Status::InvalidExample, format!("{}: {why}", path.display()))))
 }
 
 /// Rows were read as labelled, so that each has a known label.
@@ -116,23 +169,25 @@ fn class_of(task: &Task, row: &Example) -> usize {
     row.label.as_deref().and_then(|name| task.label_index(name)).unwrap_or(0)
 }
 
-fn digest(task: &Task, parts: [&Vec<Example>; 2]) -> String {
+fn task_digest(task: &Task) -> String {
+    let labels = task.labels().iter().flat_map(|label| [label.name.as_str(), label.verbalizer.as_str()]);
+    digest(std::iter::once(task.template()).chain(labels))
+}
+
+fn data_digest(parts: [&Vec<Example>; 2]) -> String {
+    digest(parts.into_iter().flat_map(|rows| {
+        std::iter::once("rows").chain(rows.iter().flat_map(|row| {
+            let fields = row.fields.iter().flat_map(|(name, text)| [name.as_str(), text.as_str()]);
+            fields.chain(std::iter::once(row.label.as_deref().unwrap_or_default()))
+        }))
+    }))
+}
+
+fn digest<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
-    let mut add = |text: &str| {
+    for text in texts {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
-    };
-    add(task.template());
-    for label in task.labels() {
-        add(&label.name);
-        add(&label.verbalizer);
-    }
-    for rows in parts {
-        add("rows");
-        for row in rows {
-            row.fields.iter().for_each(|(name, text)| [name, text].into_iter().for_each(|t| add(t)));
-            add(row.label.as_deref().unwrap_or_default());
-        }
     }
     format!("{:x}", hash.finalize())
 }
@@ -174,5 +229,29 @@ mod tests {
         assert!(drawn.is_sorted() && drawn.windows(2).all(|w| w[0] != w[1]));
         assert_eq!(drawn, draw_test(1_000, 50));
         assert_eq!(draw_test(7, 50), (0..7).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_trial_tests_on_rows_that_train_and_dev_can_spare() {
+        let classes = classes();
+        let drawn = spare_rows(&classes, 3, 2, 50);
+        let of = |class| drawn.iter().filter(|&&i| classes[i] == class).count();
+        assert_eq!([of(0), of(1), of(2)], [16, 1, 0]);
+        assert!(drawn.is_sorted());
+        assert_eq!(spare_rows(&classes, 3, 2, 5).len(), 5);
+        assert!(spare_rows(&classes, 3, 10, 5).is_empty());
+    }
+
+    #[test]
+    fn a_trial_does_not_open_the_test_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = |i: usize| format!("{{\"text\": \"row {i}\", \"label\": \"{}\"}}\n", ["x", "y"][i % 2]);
+        std::fs::write(folder.path().join("train.jsonl"), (0..20).map(row).collect::<String>()).unwrap();
+        let label = |name: &str| supmer::Label { name: name.to_owned(), verbalizer: format!(" {name}") };
+        let task = Task::new("t", "{text} is", vec![label("x"), label("y")]).unwrap();
+        let plan = Plan::read(task.clone(), folder.path(), 3, 6, TestRows::Train).unwrap();
+        assert_eq!((plan.test.len(), plan.pool.len()), (6, 14));
+        assert!(plan.test.iter().all(|row| !plan.pool.contains(row)));
+        assert!(Plan::read(task, folder.path(), 3, 6, TestRows::Test).is_err());
     }
 }

@@ -23,7 +23,7 @@ pub fn write(folder: &Path, arguments: &Arguments, plan: &Plan) -> Outcome<()> {
     let rows = Rows { template: plan.task.parts(), tokenizer, max_tokens: arguments.adapt.max_tokens };
     create(folder)?;
     write_json(&folder.join("task.json"), &json!(plan.task))?;
-    let mut settings = short_json(&Settings::from(&arguments.adapt.plain_options(0)?))?;
+    let mut settings = short_json(&Settings::from(&arguments.adapt.options(None, 0)))?;
     settings["verbalizer_ids"] = json!(plan.task.verbalizer_ids(tokenizer)?);
     write_json(&folder.join("settings.json"), &settings)?;
     rows.write(&folder.join("test.jsonl"), &plan.test)?;
@@ -33,7 +33,7 @@ pub fn write(folder: &Path, arguments: &Arguments, plan: &Plan) -> Outcome<()> {
         let split = plan.split(seed);
         rows.write(&folder.join("train.jsonl"), &plan.rows(&split.train))?;
         rows.write(&folder.join("dev.jsonl"), &plan.rows(&split.dev))?;
-        let options = arguments.adapt.plain_options(seed)?;
+        let options = arguments.adapt.options(None, seed);
         write_prompt(&folder.join("start.safetensors"), &start_prompt(&model, &options)?)?;
         write_json(&folder.join("batches.json"), &json!(batches(split.train.len(), &options)))?;
     }

@@ -1,5 +1,7 @@
 //! The `supmer` command from outside: what it prints, writes and answers, on a tiny model.
 
+mod eval;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -50,6 +52,18 @@ impl Scratch {
     fn adapter(&self) -> String {
         assert_success(&self.adapt("a.supmer", &["--prompt-length", "4"]));
         self.path("a.supmer")
+    }
+
+    /// A bundle of three rows of `value`, which advises 4 steps.
+    fn bundle(&self, name: &str, value: f32) -> String {
+        let shape = Shape { width: 32, rank: 2, layers: 1 };
+        let regularizer = GradientRegularizer::random(shape, 1).unwrap();
+        let psi = Regularization { regularizer, rescaling: Rescaling::RowL2 };
+        let advice = Advice { steps: 4, learning_rate: 0.5, batch_size: 2 };
+        let origin = Origin { adaptation: Some(advice), ..Origin::default() };
+        let prompt = SoftPrompt::new(3, 32, vec![value; 96]).unwrap();
+        Bundle::new(prompt, Some(psi), origin).unwrap().save(self.path(name)).unwrap();
+        self.path(name)
     }
 
     fn eval(&self, more: &[&str]) -> Output {
@@ -220,84 +234,9 @@ fn predict_names_the_bad_line_after_the_rows_before_it() {
 }
 
 #[test]
-fn eval_measures_dumps_and_goes_on_where_it_stopped() {
-    let scratch = Scratch::new();
-    let (predictions, splits) = (scratch.path("predictions.jsonl"), scratch.path("splits"));
-    let mut line = vec!["--shots", "2", "--seeds", "13,21", "--max-test", "9", "--steps", "5", "--prompt-length", "3"];
-    line.extend(["--predictions", &predictions, "--dump-splits", &splits, "--json"]);
-    let first = scratch.eval(&line);
-    assert_success(&first);
-    let results = parsed(&scratch.read("results.json"));
-    assert_eq!(results, parsed(&stdout(&first)));
-    assert_eq!(results["task"], "reviews");
-    assert_eq!(results["settings"]["steps"], 5);
-    let methods = results["methods"].as_array().unwrap();
-    assert_eq!(methods.iter().map(|m| &m["name"]).collect::<Vec<_>>(), ["zero-shot", "prompt-tuning"]);
-    for method in methods {
-        for score in ["accuracy", "macro_f1"] {
-            assert!(["13", "21"].iter().all(|seed| method[score]["per_seed"][seed].is_number()), "{method}");
-            assert!(["mean", "std", "ci95"].iter().all(|field| method[score][field].is_number()), "{method}");
-        }
-        assert!(["calibration_error", "seconds"].iter().all(|field| method[field].is_number()), "{method}");
-        assert!(!cfg!(target_os = "linux") || method["peak_bytes"].as_u64() > Some(1_000_000), "{method}");
-    }
-    assert_eq!(scratch.read("predictions.jsonl").lines().count(), 2 * 2 * 9);
-    let row = parsed(scratch.read("predictions.jsonl").lines().next().unwrap());
-    assert!(["method", "seed", "row", "gold", "probabilities"].iter().all(|field| !row[field].is_null()), "{row}");
-    check_splits(&scratch);
-
-    let again = scratch.eval(&line);
-    assert_success(&again);
-    assert_eq!(stdout(&again), stdout(&first));
-    assert!(stderr(&again).contains("prompt-tuning: 2 kept results"), "{}", stderr(&again));
-    line.extend(["--learning-rate", "0.25"]);
-    let other = scratch.eval(&line);
-    assert_success(&other);
-    assert!(stderr(&other).contains("zero-shot: 1 kept results"), "{}", stderr(&other));
-    assert!(!stderr(&other).contains("prompt-tuning: 2 kept results"), "{}", stderr(&other));
-}
-
-fn check_splits(scratch: &Scratch) {
-    assert_eq!(parsed(&scratch.read("splits/task.json")), parsed(TASK));
-    let settings = parsed(&scratch.read("splits/settings.json"));
-    for field in ["steps", "learning_rate", "clip_norm", "weight_decay", "batch_size", "eval_every", "max_tokens"] {
-        assert!(settings[field].is_number(), "{field}: {settings}");
-    }
-    assert_eq!(settings["prompt_length"], 3);
-    assert_eq!(settings["verbalizer_ids"].as_array().unwrap().len(), 2);
-    assert_eq!(scratch.read("splits/test.jsonl").lines().count(), 9);
-    let mut drawn = Vec::new();
-    for seed in [13, 21] {
-        let train = scratch.read(&format!("splits/seed-{seed}/train.jsonl"));
-        let dev = scratch.read(&format!("splits/seed-{seed}/dev.jsonl"));
-        assert_eq!((train.lines().count(), dev.lines().count()), (4, 4));
-        assert!(train.lines().all(|line| !dev.contains(line)));
-        let row = parsed(train.lines().next().unwrap());
-        assert!(row["text"].is_string() && row["label"].is_string() && row["ids"][0].is_u64(), "{row}");
-        let batches = parsed(&scratch.read(&format!("splits/seed-{seed}/batches.json")));
-        assert_eq!(batches.as_array().unwrap().len(), 5);
-        let mut rows = batches.as_array().unwrap().iter().flat_map(|batch| batch.as_array().unwrap());
-        assert!(rows.all(|row| row.as_u64() < Some(4)), "{batches}");
-        let start = std::fs::read(scratch.path(&format!("splits/seed-{seed}/start.safetensors"))).unwrap();
-        let start = safetensors::SafeTensors::deserialize(&start).unwrap();
-        assert_eq!(start.tensor("prompt").unwrap().shape(), [3, 32]);
-        drawn.push(train);
-    }
-    assert_ne!(drawn[0], drawn[1]);
-}
-
-#[test]
 fn adapt_eval_and_inspect_take_a_bundle() {
     let scratch = Scratch::new();
-    let shape = Shape { width: 32, rank: 2, layers: 1 };
-    let regularizer = GradientRegularizer::random(shape, 1).unwrap();
-    let psi = Regularization { regularizer, rescaling: Rescaling::RowL2 };
-    let advice = Advice { steps: 4, learning_rate: 0.5, batch_size: 2 };
-    let origin = Origin { adaptation: Some(advice), ..Origin::default() };
-    let prompt = SoftPrompt::new(3, 32, vec![0.25; 96]).unwrap();
-    let path = scratch.path("b.supmer");
-    Bundle::new(prompt, Some(psi), origin).unwrap().save(&path).unwrap();
-
+    let path = scratch.bundle("b.supmer", 0.25);
     let described = parsed(&stdout(&supmer(&["inspect", "--json", &path])));
     assert_eq!((&described["kind"], &described["regularizer"]["rank"]), (&json!("bundle"), &json!(2)));
 

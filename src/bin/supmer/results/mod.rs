@@ -1,0 +1,53 @@
+//! `supmer results`: the page of results of many evaluations, from the cells that they kept.
+
+mod comparison;
+mod page;
+mod scores;
+mod trials;
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use self::scores::Scores;
+use self::trials::Trials;
+use crate::console::Console;
+use crate::failure::{Failure, Outcome};
+use crate::files;
+
+/// Arguments of `supmer results`.
+#[derive(Args)]
+pub struct Arguments {
+    /// A folder of cells that `supmer eval --cells` filled; may be repeated
+    #[arg(long, value_name = "DIR", required = true)]
+    cells: Vec<PathBuf>,
+    /// A folder of cells of `supmer eval --trial` that the settings were chosen from; may be repeated
+    #[arg(long, value_name = "DIR")]
+    trials: Vec<PathBuf>,
+    /// The Markdown page to write
+    #[arg(long, value_name = "RESULTS.MD")]
+    out: PathBuf,
+    /// The method that the page is about
+    #[arg(long, value_name = "METHOD", default_value = "supmer")]
+    method: String,
+    /// The method that all others are compared with
+    #[arg(long, value_name = "METHOD", default_value = "prompt-tuning")]
+    baseline: String,
+}
+
+/// Reads the cells and writes the page.
+pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
+    files::check_place(&arguments.out)?;
+    let scores = Scores::read(&arguments.cells)?;
+    let trials = Trials::read(&arguments.trials)?;
+    for method in [&arguments.method, &arguments.baseline] {
+        if !scores.methods().contains(&method.as_str()) {
+            let known = scores.methods().join(", ");
+            return Err(Failure::Usage(format!("no cell is of method {method}; there are {known}")));
+        }
+    }
+    let page = page::write(&scores, &trials, &arguments.method, &arguments.baseline);
+    files::write(&arguments.out, page.as_bytes())?;
+    console.note(&format!("wrote {} from {} cells", arguments.out.display(), scores.all().count()));
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! The page of results in Markdown.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use serde_json::Value;
+
+use super::comparison::{Comparison, task_means};
+use super::scores::Scores;
+use super::trials::Trials;
+use crate::console::human_bytes;
+use crate::eval::cell::Cell;
+use crate::statistics::{RESAMPLES, Summary};
+
+/// The baseline that the page's advice is drawn from.
+const ENCODER: &str = "minilm-logreg";
+/// What stands where there is no number.
+pub const NONE: &str = "-";
+
+/// The whole page: `method` and all others, compared with `baseline`, and what the settings were chosen from.
+pub fn write(scores: &Scores, trials: &Trials, method: &str, baseline: &str) -> String {
+    let sections = [
+        introduction(scores),
+        accuracies(scores),
+        settings(scores),
+        trials.section(),
+        differences(scores, baseline),
+        per_task(scores, method, baseline),
+        spread(scores),
+        steps(scores, method, baseline),
+        cost(scores),
+        advice(scores, method),
+    ];
+    sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn introduction(scores: &Scores) -> String {
+    let shots = distinct(scores.all(), "shots");
+    let models: BTreeSet<&str> =
+        scores.all().filter_map(|cell| cell.backbone.as_ref()).map(|backbone| backbone.shape.as_str()).collect();
+    let sizes: BTreeSet<usize> = scores.all().map(|cell| cell.probabilities.len()).collect();
+    let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    format!(
+        "# Results\n\nWritten by `supmer results` from the cells of `supmer eval`; change nothing by hand.\n\n\
+         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. Model: {}. All numbers \
+         in percent unless said otherwise; ± is half the 95% t interval over seeds. Every method has one setting for \
+         all tasks.\n",
+        scores.tasks().len(),
+        sizes.last().map_or(NONE, String::as_str),
+        models.into_iter().collect::<Vec<_>>().join(", "),
+    )
+}
+
+fn accuracies(scores: &Scores) -> String {
+    let methods = scores.methods();
+    let mut table = Table::new("## Accuracy\n", std::iter::once("Task").chain(methods.iter().copied()));
+    for task in scores.tasks() {
+        let of = |method: &&str| values(scores.cells(method, task), |cell| cell.accuracy);
+        table.row(task, methods.iter().map(|method| of(method).map_or(NONE.to_owned(), percent)));
+    }
+    let overall = |method: &&str| overall(scores, method, |cell| cell.accuracy).map_or(NONE.to_owned(), percent);
+    table.row("mean over tasks", methods.iter().map(overall));
+    let f1 = |method: &&str| overall_mean(scores, method, |cell| 100.0 * cell.macro_f1, 1);
+    table.row("macro F1, mean over tasks", methods.iter().map(f1));
+    let error = |method: &&str| overall_mean(scores, method, |cell| cell.calibration_error, 3);
+    table.row("calibration error, mean over tasks", methods.iter().map(error));
+    table.text
+}
+
+fn settings(scores: &Scores) -> String {
+    let names = ["Method", "Seeds", "Steps", "Learning rate", "Batch", "Prompt rows", "Start", "Bundle"];
+    let mut table = Table::new("## Settings\n", names);
+    for method in scores.methods() {
+        let seeds: BTreeSet<u64> = scores.of_method(method).filter_map(|cell| cell.seed).collect();
+        let adapt = scores.of_method(method).find_map(|cell| cell.settings.get("adapt"));
+        let of = |name: &str| adapt.and_then(|adapt| adapt.get(name)).map_or(NONE.to_owned(), plain);
+        let bundle = scores.of_method(method).find_map(|cell| cell.settings.get("bundle")?.as_str());
+        let adapted = ["steps", "learning_rate", "batch_size", "prompt_length", "prompt_start"].map(of);
+        let seeds = if seeds.is_empty() { NONE.to_owned() } else { seeds.len().to_string() };
+        let bundle = bundle.map_or(NONE.to_owned(), |digest| digest.chars().take(12).collect());
+        table.row(method, std::iter::once(seeds).chain(adapted).chain([bundle]));
+    }
+    table.text
+}
+
+fn differences(scores: &Scores, baseline: &str) -> String {
+    let title = format!(
+        "## Difference to {baseline}\n\nPoints of accuracy on the mean over the tasks that both were measured on, paired by seed. Beside the t interval \
+         over seeds stands the bootstrap over tasks and seeds ({RESAMPLES} resamples).\n"
+    );
+    let names =
+        ["Method", "Tasks", "Seeds", "Difference", "95% interval over seeds", "95% interval over tasks and seeds"];
+    let mut table = Table::new(&title, names);
+    for method in scores.methods().into_iter().filter(|method| *method != baseline) {
+        if let Some(Comparison { per_task, overall, bootstrap, seeds }) = Comparison::of(scores, method, baseline) {
+            let half = |half| range(overall.mean - half, overall.mean + half);
+            let counts = [per_task.len(), seeds].map(|count| count.to_string());
+            let intervals = [overall.ci95.map_or(NONE.to_owned(), half), range(bootstrap.0, bootstrap.1)];
+            table.row(method, counts.into_iter().chain([points(overall.mean)]).chain(intervals));
+        }
+    }
+    table.text_if_filled()
+}
+
+fn per_task(scores: &Scores, method: &str, baseline: &str) -> String {
+    let Some(compared) = Comparison::of(scores, method, baseline) else { return String::new() };
+    let title = format!("## {method} against {baseline}, task by task\n\nPoints of accuracy, paired by seed.\n");
+    let mut table = Table::new(&title, ["Task", "Difference"]);
+    for (task, difference) in &compared.per_task {
+        table.row(task, [signed(*difference)]);
+    }
+    table.text
+}
+
+fn spread(scores: &Scores) -> String {
+    let title = "## Spread over seeds\n\nStandard deviation over seeds: of a task's accuracy, mean over tasks; and of the \
+                 mean over tasks.\n";
+    let mut table = Table::new(title, ["Method", "One task", "Mean over tasks"]);
+    for method in scores.methods() {
+        let of_task = |task: &&str| values(scores.cells(method, task), |cell| cell.accuracy)?.std;
+        let spreads: Option<Vec<f64>> = scores.tasks().iter().map(of_task).collect();
+        let of_mean = overall(scores, method, |cell| cell.accuracy).and_then(|summary| summary.std);
+        if let (Some(spreads), Some(of_mean)) = (spreads, of_mean) {
+            let one = 100.0 * Summary::of(&spreads).mean;
+            table.row(method, [format!("{one:.2}"), format!("{:.2}", 100.0 * of_mean)]);
+        }
+    }
+    table.text_if_filled()
+}
+
+fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
+    let curves: BTreeMap<&str, BTreeMap<usize, f64>> =
+        scores.methods().into_iter().map(|method| (method, curve(scores, method))).collect();
+    let all: BTreeSet<usize> = curves.values().flat_map(BTreeMap::keys).copied().collect();
+    let title = "## Accuracy against adaptation steps\n\nOf the prompt as it is after so many steps, whatever the dev rows \
+                 say of it; mean over tasks and seeds.\n";
+    let columns = std::iter::once("Method".to_owned()).chain(all.iter().map(ToString::to_string));
+    let mut table = Table::new(title, columns);
+    for name in scores.methods().into_iter().filter(|name| !curves[name].is_empty()) {
+        let at = |step: &usize| curves[name].get(step).map_or(NONE.to_owned(), |a| format!("{:.1}", 100.0 * a));
+        table.row(name, all.iter().map(at));
+    }
+    let text = table.text_if_filled();
+    let (Some(curve), Some(goal)) = (curves.get(method), overall(scores, baseline, |cell| cell.accuracy)) else {
+        return text;
+    };
+    match curve.iter().find(|(_, accuracy)| **accuracy >= goal.mean) {
+        _ if curve.is_empty() => text,
+        Some((step, _)) => format!(
+            "{text}\n{method} reaches the final accuracy of {baseline} ({:.1}) at the latest after {step} steps.\n",
+            100.0 * goal.mean
+        ),
+        None => {
+            let goal = 100.0 * goal.mean;
+            format!("{text}\n{method} reaches the final accuracy of {baseline} ({goal:.1}) at none of these steps.\n")
+        }
+    }
+}
+
+/// Mean over tasks and seeds after each step that every cell of `method` was tested after.
+fn curve(scores: &Scores, method: &str) -> BTreeMap<usize, f64> {
+    let cells: Vec<&Cell> = scores.of_method(method).collect();
+    let Some(first) = cells.first() else { return BTreeMap::new() };
+    let all = |step: &usize| cells.iter().all(|cell| cell.accuracy_at_steps.contains_key(step));
+    let mean = |step| Some((step, overall(scores, method, |cell| cell.accuracy_at_steps[&step])?.mean));
+    first.accuracy_at_steps.keys().copied().filter(all).filter_map(mean).collect()
+}
+
+fn cost(scores: &Scores) -> String {
+    let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, mean over tasks \
+                 and seeds; the peak is the largest of a process.\n";
+    let names = ["Method", "Adaptation, s", "100 predictions, s", "Peak memory", "Threads"];
+    let mut table = Table::new(title, names);
+    for method in scores.methods() {
+        let adapt = values(scores.of_method(method), |cell| cell.adapt_seconds);
+        let per_row = |cell: &Cell| 100.0 * cell.predict_seconds / cell.probabilities.len().max(1) as f64;
+        let predict = values(scores.of_method(method), per_row);
+        let peak = scores.of_method(method).map(|cell| cell.peak_bytes).max().unwrap_or(0);
+        let seconds = |of: Option<Summary>| of.map_or(NONE.to_owned(), |summary| format!("{:.1}", summary.mean));
+        let threads = distinct(scores.of_method(method), "threads");
+        table.row(method, [seconds(adapt), seconds(predict), human_bytes(peak), threads]);
+    }
+    table.text
+}
+
+fn advice(scores: &Scores, method: &str) -> String {
+    let Some(compared) = Comparison::of(scores, method, ENCODER) else { return String::new() };
+    let title = format!(
+        "## When not to use {method}\n\nAgainst sentence embeddings of MiniLM with logistic regression on the same examples; \
+         points of accuracy, paired by seed.\n"
+    );
+    let mut table = Table::new(&title, ["Task", "Difference"]);
+    let [mut worse, mut better, mut open] = [Vec::new(), Vec::new(), Vec::new()];
+    for (task, difference) in &compared.per_task {
+        table.row(task, [signed(*difference)]);
+        let half = difference.ci95.unwrap_or(f64::INFINITY);
+        let side = match difference.mean {
+            mean if mean + half < 0.0 => &mut worse,
+            mean if mean - half > 0.0 => &mut better,
+            _ => &mut open,
+        };
+        side.push(task.as_str());
+    }
+    table.row("mean over tasks", [signed(compared.overall)]);
+    let list = |tasks: &[&str]| if tasks.is_empty() { "none of these tasks".to_owned() } else { tasks.join(", ") };
+    let seconds = |method: &str| values(scores.of_method(method), |cell| cell.adapt_seconds).map_or(0.0, |s| s.mean);
+    format!(
+        "{}\nThe interval is below zero on {}: for tasks like these take the sentence encoder. It is above zero on {}. It \
+         does not decide on {}. Learning a task takes {:.1} s with {method} and {:.1} s with the sentence encoder.\n",
+        table.text,
+        list(&worse),
+        list(&better),
+        list(&open),
+        seconds(method),
+        seconds(ENCODER),
+    )
+}
+
+/// Summary over cells; none without any.
+fn values<'a>(cells: impl Iterator<Item = &'a Cell>, of: impl Fn(&Cell) -> f64) -> Option<Summary> {
+    let values: Vec<f64> = cells.map(of).collect();
+    (!values.is_empty()).then(|| Summary::of(&values))
+}
+
+/// Summary over seeds of the mean over tasks; none where a task is missing.
+fn overall(scores: &Scores, method: &str, of: impl Fn(&Cell) -> f64) -> Option<Summary> {
+    let tasks = scores.tasks();
+    if scores.of_method(method).all(|cell| cell.seed.is_none()) {
+        let means: Option<Vec<f64>> = tasks.iter().map(|task| scores.cells(method, task).next().map(&of)).collect();
+        return means.map(|means| Summary { std: None, ci95: None, ..Summary::of(&means) });
+    }
+    let seeds = scores.common_seeds(&[method], &tasks);
+    let cell = |task: &&str, seed: &u64| scores.cell(method, task, *seed).map(&of);
+    let row = |task| seeds.iter().map(|seed| cell(task, seed)).collect();
+    let table: Vec<Vec<f64>> = tasks.iter().map(row).collect::<Option<_>>()?;
+    (!seeds.is_empty()).then(|| Summary::of(&task_means(&table)))
+}
+
+fn overall_mean(scores: &Scores, method: &str, of: impl Fn(&Cell) -> f64, digits: usize) -> String {
+    overall(scores, method, of).map_or(NONE.to_owned(), |summary| format!("{:.digits$}", summary.mean))
+}
+
+/// The values of a setting that occur in `cells`.
+fn distinct<'a>(cells: impl Iterator<Item = &'a Cell>, name: &str) -> String {
+    let values: BTreeSet<String> = cells.filter_map(|cell| cell.settings.get(name)).map(plain).collect();
+    if values.is_empty() { NONE.to_owned() } else { values.into_iter().collect::<Vec<_>>().join(", ") }
+}
+
+/// A value as people write it.
+pub fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn percent(summary: Summary) -> String {
+    let half = summary.ci95.map(|half| format!(" ± {:.1}", 100.0 * half)).unwrap_or_default();
+    format!("{:.1}{half}", 100.0 * summary.mean)
+}
+
+fn signed(summary: Summary) -> String {
+    let half = summary.ci95.map(|half| format!(" ± {:.1}", 100.0 * half)).unwrap_or_default();
+    format!("{}{half}", points(summary.mean))
+}
+
+fn points(difference: f64) -> String {
+    format!("{:+.1}", 100.0 * difference)
+}
+
+fn range(low: f64, high: f64) -> String {
+    format!("{} to {}", points(low), points(high))
+}
+
+/// A Markdown table that grows.
+pub struct Table {
+    text: String,
+    rows: usize,
+}
+
+impl Table {
+    /// An empty table below `title`; all columns but the first hold numbers.
+    pub fn new(title: &str, columns: impl IntoIterator<Item = impl Display>) -> Self {
+        let columns: Vec<String> = columns.into_iter().map(|column| column.to_string()).collect();
+        let numbers = "---:|".repeat(columns.len().saturating_sub(1));
+        Self { text: format!("{title}\n| {} |\n|---|{numbers}\n", columns.join(" | ")), rows: 0 }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, name: &str, values: impl IntoIterator<Item = String>) {
+        let name = name.replace('|', "\\|");
+        let values: Vec<String> = std::iter::once(name).chain(values).collect();
+        self.text += &format!("| {} |\n", values.join(" | "));
+        self.rows += 1;
+    }
+
+    /// The table; nothing where it has no rows.
+    pub fn text_if_filled(self) -> String {
+        if self.rows == 0 { String::new() } else { self.text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scores::tests::add;
+    use super::*;
+
+    fn scores() -> Scores {
+        let mut scores = Scores::default();
+        add(&mut scores, "prompt-tuning", &[("x", 1, 0.5), ("x", 2, 0.7), ("y", 1, 0.5), ("y", 2, 0.5)]);
+        add(&mut scores, "supmer", &[("x", 1, 0.6), ("x", 2, 0.8), ("y", 1, 0.5), ("y", 2, 0.5)]);
+        add(&mut scores, ENCODER, &[("x", 1, 0.9), ("x", 2, 0.9), ("y", 1, 0.4), ("y", 2, 0.4)]);
+        scores
+    }
+
+    #[test]
+    fn the_page_holds_means_differences_and_advice() {
+        let page = write(&scores(), &Trials::default(), "supmer", "prompt-tuning");
+        for line in [
+            "| Task | minilm-logreg | prompt-tuning | supmer |",
+            "| x | 90.0 ± 0.0 | 60.0 ± 127.1 | 70.0 ± 127.1 |",
+            "| mean over tasks | 65.0 ± 0.0 | 55.0 ± 63.5 | 60.0 ± 63.5 |",
+            "| supmer | 2 | 2 | +5.0 | +5.0 to +5.0 | +0.0 to +10.0 |",
+            "The interval is below zero on none of these tasks",
+            "It is above zero on y. It does not decide on x.",
+        ] {
+            assert!(page.contains(line), "{line} is missing:\n{page}");
+        }
+        assert!(!page.contains("adaptation steps"), "{page}");
+        assert!(page.lines().filter(|line| line.starts_with('|')).all(|line| line.ends_with('|')));
+    }
+
+    #[test]
+    fn the_curve_says_when_the_goal_is_reached() {
+        let mut scores = Scores::default();
+        let at = |method: &str, accuracy: f64, steps: [f64; 3]| Cell {
+            accuracy_at_steps: [0, 5, 10].into_iter().zip(steps).collect(),
+            ..crate::eval::cell::tests::cell(method, 13, accuracy)
+        };
+        scores.add(at("prompt-tuning", 0.75, [0.25, 0.5, 0.75])).unwrap();
+        scores.add(at("supmer", 0.875, [0.5, 0.75, 0.875])).unwrap();
+        let section = steps(&scores, "supmer", "prompt-tuning");
+        assert!(section.contains("| supmer | 50.0 | 75.0 | 87.5 |"), "{section}");
+        assert!(section.contains("(75.0) at the latest after 5 steps"), "{section}");
+    }
+
+    #[test]
+    fn a_method_without_seeds_and_one_with_a_gap_are_shown_as_far_as_they_go() {
+        let mut scores = scores();
+        let cell = crate::eval::cell::tests::cell("zero-shot", 0, 0.25);
+        scores.add(Cell { seed: None, task: "x".to_owned(), ..cell }).unwrap();
+        let page = accuracies(&scores);
+        assert!(page.contains("| x | 25.0 |") && page.contains("| y | - |"), "{page}");
+        assert!(page.contains("| mean over tasks | - |"), "{page}");
+    }
+}

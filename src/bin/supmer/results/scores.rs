@@ -1,0 +1,203 @@
+//! The cells of many evaluations, ordered by method, task and seed, and checked to be comparable.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use supmer::{Error, Status};
+
+use crate::eval::cell::{self, Cell};
+use crate::failure::{Failure, Outcome, at};
+
+/// Methods in the order of the tables; others follow by name.
+const ORDER: [&str; 7] =
+    ["zero-shot", "in-context", "minilm-logreg", "text-init", "prompt-tuning", "supmer", "supmer-no-psi"];
+
+/// All cells: by the method's place and name, then by task.
+#[derive(Default)]
+pub struct Scores {
+    cells: BTreeMap<(usize, String), BTreeMap<String, BySeed>>,
+}
+
+/// The cells of a method on a task; one without a seed where no seed changes anything.
+type BySeed = BTreeMap<Option<u64>, Cell>;
+
+impl Scores {
+    /// Reads all cells of `folders`.
+    ///
+    /// Errors: no cells, cells of a trial, two cells of one method, task and seed, and settings that forbid to compare.
+    pub fn read(folders: &[PathBuf]) -> Outcome<Self> {
+        let mut scores = Self::default();
+        for (path, cell) in cells_of(folders)? {
+            scores.add(cell).map_err(|why| refused(&path, &why))?;
+        }
+        if scores.cells.is_empty() {
+            let message = "the folders of --cells hold no cells; supmer eval --cells DIR makes them";
+            return Err(Failure::Work(Error::new(Status::InvalidArgument, message)));
+        }
+        Ok(scores)
+    }
+
+    /// Adds `cell`, or says why it cannot stand beside the others.
+    pub fn add(&mut self, cell: Cell) -> Result<(), String> {
+        if cell.trial {
+            return Err("was tested on rows of train.jsonl (--trial): keep trials in a folder of their own".to_owned());
+        }
+        for other in self.all() {
+            self::compare(other, &cell)?;
+        }
+        let rank = ORDER.iter().position(|name| *name == cell.method).unwrap_or(ORDER.len());
+        let of_task = self.cells.entry((rank, cell.method.clone())).or_default().entry(cell.task.clone()).or_default();
+        match of_task.insert(cell.seed, cell) {
+            Some(_) => Err("its method, task and seed were measured twice with different settings: \
+                            keep them in folders of their own"
+                .to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    /// All methods.
+    pub fn methods(&self) -> Vec<&str> {
+        self.cells.keys().map(|(_, method)| method.as_str()).collect()
+    }
+
+    /// All tasks.
+    pub fn tasks(&self) -> Vec<&str> {
+        let tasks: BTreeSet<&str> = self.cells.values().flat_map(|tasks| tasks.keys().map(String::as_str)).collect();
+        tasks.into_iter().collect()
+    }
+
+    /// The cells of a method on a task, by seed.
+    pub fn cells<'a>(&'a self, method: &str, task: &str) -> impl Iterator<Item = &'a Cell> {
+        self.of(method, task).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The cells of a method.
+    pub fn of_method<'a>(&'a self, method: &str) -> impl Iterator<Item = &'a Cell> {
+        let own = self.cells.iter().find(|((_, name), _)| name == method);
+        own.into_iter().flat_map(|(_, tasks)| tasks.values().flat_map(BTreeMap::values))
+    }
+
+    /// All cells.
+    pub fn all(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.values().flat_map(|tasks| tasks.values().flat_map(BTreeMap::values))
+    }
+
+    /// The cell of a method on a task with a seed; of a method that no seed changes, its only one.
+    pub fn cell(&self, method: &str, task: &str, seed: u64) -> Option<&Cell> {
+        let cells = self.of(method, task)?;
+        cells.get(&Some(seed)).or_else(|| cells.get(&None))
+    }
+
+    /// The tasks on which all `methods` were measured.
+    pub fn common_tasks(&self, methods: &[&str]) -> Vec<&str> {
+        let mut tasks = self.tasks();
+        tasks.retain(|task| methods.iter().all(|method| self.of(method, task).is_some()));
+        tasks
+    }
+
+    /// The seeds with which all `methods` were measured on each of `tasks`.
+    pub fn common_seeds(&self, methods: &[&str], tasks: &[&str]) -> Vec<u64> {
+        let seeds: BTreeSet<u64> = self.all().filter_map(|cell| cell.seed).collect();
+        let complete =
+            |seed: &u64| methods.iter().all(|method| tasks.iter().all(|task| self.cell(method, task, *seed).is_some()));
+        seeds.into_iter().filter(complete).collect()
+    }
+
+    fn of(&self, method: &str, task: &str) -> Option<&BySeed> {
+        self.cells.iter().find(|((_, name), _)| name == method)?.1.get(task)
+    }
+}
+
+/// All cells of `folders` with their files, by name; other files are passed over.
+pub fn cells_of(folders: &[PathBuf]) -> Outcome<Vec<(PathBuf, Cell)>> {
+    let mut cells = Vec::new();
+    for folder in folders {
+        let mut paths: Vec<PathBuf> =
+            folder.read_dir().map_err(at(folder))?.flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        paths.sort();
+        cells.extend(paths.into_iter().filter_map(|path| cell::read(&path).map(|cell| (path, cell))));
+    }
+    Ok(cells)
+}
+
+/// Says what keeps two cells from being compared: other data of one task, other settings of one method, other shots or
+/// another model.
+fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
+    let differ = |name: &str| {
+        let [a, b] = [a, b].map(|cell| cell.settings.get(name).unwrap_or(&Value::Null));
+        a != b && !a.is_null() && !b.is_null()
+    };
+    if a.task == b.task && ["task_digest", "data_digest"].into_iter().any(differ) {
+        return Err(format!("its task {} was measured on other rows or with another template elsewhere", a.task));
+    }
+    for name in ["shots", "backbone"] {
+        if differ(name) {
+            return Err(format!("its {name} differ from those of another cell"));
+        }
+    }
+    let own = ["adapt", "bundle", "context_examples", "encoder"];
+    if a.method == b.method
+        && let Some(name) = own.into_iter().find(|name| differ(name))
+    {
+        return Err(format!("its {name} settings differ from another cell's of method {}", a.method));
+    }
+    Ok(())
+}
+
+fn refused(path: &Path, why: &str) -> Failure {
+    Failure::Work(Error::new(Status::InvalidArgument, format!("{}: {why}", path.display())))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::eval::cell::tests::cell;
+
+    /// Accuracies of a method by task and seed.
+    pub fn add(scores: &mut Scores, method: &str, accuracies: &[(&str, u64, f64)]) {
+        for (task, seed, accuracy) in accuracies {
+            scores.add(Cell { task: (*task).to_owned(), ..cell(method, *seed, *accuracy) }).unwrap();
+        }
+    }
+
+    #[test]
+    fn cells_are_found_by_method_task_and_seed() {
+        let mut scores = Scores::default();
+        add(&mut scores, "supmer:b", &[("x", 13, 0.5), ("y", 13, 0.5), ("x", 21, 0.5)]);
+        add(&mut scores, "supmer", &[("x", 13, 0.6), ("y", 13, 0.7), ("x", 21, 0.8), ("y", 21, 0.9)]);
+        for task in ["x", "y"] {
+            scores.add(Cell { task: task.to_owned(), seed: None, ..cell("zero-shot", 0, 0.25) }).unwrap();
+        }
+        assert_eq!(scores.methods(), ["zero-shot", "supmer", "supmer:b"]);
+        assert_eq!(scores.tasks(), ["x", "y"]);
+        assert_eq!(scores.cell("supmer", "y", 21).unwrap().accuracy, 0.9);
+        assert_eq!(scores.cell("zero-shot", "y", 21).unwrap().accuracy, 0.25);
+        assert_eq!(scores.common_seeds(&["supmer", "zero-shot"], &["x", "y"]), [13, 21]);
+        assert_eq!(scores.common_seeds(&["supmer", "supmer:b"], &["x", "y"]), [13]);
+        assert_eq!(scores.common_seeds(&["supmer", "supmer:b"], &["x"]), [13, 21]);
+        add(&mut scores, "supmer", &[("z", 13, 0.5)]);
+        assert_eq!(scores.common_tasks(&["supmer", "supmer:b"]), ["x", "y"]);
+        assert_eq!(scores.cells("supmer:b", "x").count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_refused() {
+        let with = |method: &str, seed, settings| Cell { settings, ..cell(method, seed, 0.5) };
+        for (first, second, words) in [
+            (json!({}), Cell { trial: true, ..cell("supmer", 21, 0.5) }, "trial"),
+            (json!({}), cell("supmer", 13, 0.5), "twice"),
+            (json!({"shots": 16}), with("zero-shot", 13, json!({"shots": 8})), "shots"),
+            (json!({"data_digest": "a"}), with("zero-shot", 13, json!({"data_digest": "b"})), "other rows"),
+            (json!({"adapt": {"steps": 1}}), with("supmer", 21, json!({"adapt": {"steps": 2}})), "adapt settings"),
+        ] {
+            let mut scores = Scores::default();
+            scores.add(with("supmer", 13, first)).unwrap();
+            let why = scores.add(second).unwrap_err();
+            assert!(why.contains(words), "{why}");
+        }
+    }
+}
