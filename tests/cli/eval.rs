@@ -116,6 +116,22 @@ fn eval_compares_many_methods_and_keeps_their_cells_for_the_page_of_results() {
     assert_fails(&supmer(&["results", "--cells", &cells, "--out", &page]), 2, "settings");
 }
 
+#[cfg(feature = "train")]
+#[test]
+fn eval_fits_a_classifier_on_sentence_embeddings() {
+    let scratch = Scratch::new();
+    let encoder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-bert");
+    let line = ["--shots", "3", "--seeds", "13,21", "--methods", "minilm-logreg", "--encoder", encoder];
+    assert_success(&scratch.eval(&line));
+    let results = parsed(&scratch.read("results.json"));
+    let method = &results["methods"][0];
+    assert!(method["accuracy"]["mean"].as_f64() > Some(0.6), "{method}");
+    assert!(method["encoder"].as_str().unwrap().starts_with("bert "), "{method}");
+    assert!(results["versions"]["backbone"].is_null(), "{results}");
+    assert!(stderr(&scratch.eval(&line)).contains("minilm-logreg: 2 kept results"));
+    assert_fails(&scratch.eval(&line[..6]), 2, "needs --encoder");
+}
+
 #[test]
 fn a_trial_never_reads_the_test_file_and_its_cells_make_no_page() {
     let scratch = Scratch::new();
@@ -147,6 +163,7 @@ fn eval_refuses_what_does_not_go_together() {
     for (line, words) in [
         (["--methods", "supmer:x"], "needs --bundle x=FILE"),
         (["--methods", "fine-tuning"], "expected one of"),
+        (["--methods", "minilm-logreg"], "minilm-logreg needs"),
         (["--context-examples", "0"], "--context-examples"),
     ] {
         assert_fails(&scratch.eval(&line), 2, words);

@@ -12,6 +12,8 @@ use super::cell::{Cell, Cells, Place};
 use super::in_context::{self, Choice};
 use super::method::Method;
 use super::metrics::{accuracy, calibration_error, macro_f1};
+#[cfg(feature = "train")]
+use super::minilm_logreg::MinilmLogreg;
 use super::plan::{Plan, TestRows};
 use super::{Arguments, bundles};
 use crate::console::{Console, short_json};
@@ -64,7 +66,16 @@ struct Bench<'a> {
     plan: &'a Plan,
     console: &'a Console,
     bundle: Option<Arc<Bundle>>,
-    model: Arc<Model>,
+    learner: Learner,
+}
+
+/// What learns.
+enum Learner {
+    /// The language model.
+    Model(Arc<Model>),
+    /// A classifier on embeddings; its encoder's digest goes into the settings.
+    #[cfg(feature = "train")]
+    Embeddings(Box<MinilmLogreg>),
 }
 
 /// What one seed gives.
@@ -80,8 +91,14 @@ struct Solved {
 impl<'a> Bench<'a> {
     fn set_up(method: &'a Method, arguments: &'a Arguments, plan: &'a Plan, console: &'a Console) -> Outcome<Self> {
         let bundle = bundles::load(method, &arguments.bundles)?;
-        let model = arguments.model.load()?;
-        Ok(Self { method, arguments, plan, console, bundle, model })
+        let learner = match &arguments.encoder {
+            #[cfg(feature = "train")]
+            Some(folder) if *method == Method::MinilmLogreg => {
+                Learner::Embeddings(Box::new(MinilmLogreg::open(folder, plan)?))
+            }
+            _ => Learner::Model(arguments.model.load()?),
+        };
+        Ok(Self { method, arguments, plan, console, bundle, learner })
     }
 
     /// Everything that the result of `seed` depends on.
@@ -100,9 +117,15 @@ impl<'a> Bench<'a> {
         if method.has_seeds() {
             settings["shots"] = json!(plan.shots);
         }
-        settings["backbone"] = json!(self.model.backbone().fingerprint());
-        settings["threads"] = json!(arguments.model.threads);
-        settings["weights"] = json!(arguments.model.weights.name());
+        match &self.learner {
+            Learner::Model(model) => {
+                settings["backbone"] = json!(model.backbone().fingerprint());
+                settings["threads"] = json!(arguments.model.threads);
+                settings["weights"] = json!(arguments.model.weights.name());
+            }
+            #[cfg(feature = "train")]
+            Learner::Embeddings(embeddings) => settings["encoder"] = json!(embeddings.encoder()),
+        }
         if let Some(bundle) = &self.bundle {
             settings["bundle"] = json!(bundle.digest()?);
         }
@@ -128,7 +151,7 @@ impl<'a> Bench<'a> {
                 Some(AdaptOptions { start: self.arguments.init_text_start(&self.plan.task), ..options })
             }
             Method::SupmerNoPsi(_) => Some(AdaptOptions { regularize: false, ..options }),
-            Method::ZeroShot | Method::InContext => None,
+            Method::ZeroShot | Method::InContext | Method::MinilmLogreg => None,
         }
     }
 
@@ -143,6 +166,11 @@ impl<'a> Bench<'a> {
     fn cell(&self, place: &Place, settings: Value) -> Outcome<Cell> {
         let plan = self.plan;
         let solved = self.solve(place.seed)?;
+        let backbone = match &self.learner {
+            Learner::Model(model) => Some(model.backbone().fingerprint().clone()),
+            #[cfg(feature = "train")]
+            Learner::Embeddings(_) => None,
+        };
         Ok(Cell {
             task: place.task.clone(),
             method: place.method.clone(),
@@ -158,14 +186,28 @@ impl<'a> Bench<'a> {
             predict_seconds: solved.predict_seconds,
             peak_bytes: supmer::runtime::peak_bytes(),
             chosen: solved.chosen,
-            backbone: Some(self.model.backbone().fingerprint().clone()),
+            backbone,
             warnings: solved.warnings,
             probabilities: solved.probabilities,
         })
     }
 
     fn solve(&self, seed: Option<u64>) -> Outcome<Solved> {
-        let model = &self.model;
+        let model = match &self.learner {
+            Learner::Model(model) => model,
+            #[cfg(feature = "train")]
+            Learner::Embeddings(embeddings) => {
+                let fitted = embeddings.fit(self.plan, &self.plan.split(seed.unwrap_or_default()))?;
+                return Ok(Solved {
+                    probabilities: fitted.probabilities,
+                    accuracy_at_steps: BTreeMap::new(),
+                    adapt_seconds: fitted.fit_seconds,
+                    predict_seconds: fitted.test_seconds,
+                    chosen: BTreeMap::from([("strength".to_owned(), fitted.strength)]),
+                    warnings: Vec::new(),
+                });
+            }
+        };
         let start = Instant::now();
         let Learned { adapter, iterates, chosen, warnings } = self.learn(seed, model)?;
         let adapt_seconds = start.elapsed().as_secs_f64();

@@ -19,13 +19,16 @@ pub enum Method {
     Supmer(BundleName),
     /// From a bundle's prompt, without its regularizer.
     SupmerNoPsi(BundleName),
+    /// Logistic regression on sentence embeddings of another model.
+    MinilmLogreg,
 }
 
 /// Which of the given bundles; none is the one without a name.
 pub type BundleName = Option<String>;
 
 /// The names that [`Method::from_str`] takes, for messages.
-const NAMES: &str = "zero-shot, in-context, prompt-tuning, text-init, supmer[:NAME], supmer-no-psi[:NAME]";
+const NAMES: &str =
+    "zero-shot, in-context, prompt-tuning, text-init, supmer[:NAME], supmer-no-psi[:NAME], minilm-logreg";
 
 impl Method {
     /// The bundle it starts from, where it starts from one.
@@ -51,6 +54,7 @@ impl fmt::Display for Method {
             Method::TextInit => "text-init",
             Method::Supmer(_) => "supmer",
             Method::SupmerNoPsi(_) => "supmer-no-psi",
+            Method::MinilmLogreg => "minilm-logreg",
         })?;
         match self.bundle() {
             Some(Some(name)) => write!(f, ":{name}"),
@@ -75,6 +79,7 @@ impl FromStr for Method {
             ("in-context", None) => Ok(Method::InContext),
             ("prompt-tuning", None) => Ok(Method::PromptTuning),
             ("text-init", None) => Ok(Method::TextInit),
+            ("minilm-logreg", None) => Ok(Method::MinilmLogreg),
             _ => Err(format!("expected one of {NAMES}")),
         }
     }

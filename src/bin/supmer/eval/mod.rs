@@ -6,9 +6,13 @@
 mod bundles;
 pub mod cell;
 mod in_context;
+#[cfg(feature = "train")]
+mod logistic_regression;
 mod measure;
 mod method;
 mod metrics;
+#[cfg(feature = "train")]
+mod minilm_logreg;
 mod plan;
 mod process;
 mod results;
@@ -35,7 +39,8 @@ Methods:
   prompt-tuning         a soft prompt adapted from vocabulary rows
   text-init             a soft prompt adapted from the tokens of --init-text
   supmer[:NAME]         from a bundle's prompt, its regularizer applied at every step
-  supmer-no-psi[:NAME]  from a bundle's prompt, without its regularizer";
+  supmer-no-psi[:NAME]  from a bundle's prompt, without its regularizer
+  minilm-logreg         logistic regression on the sentence embeddings of --encoder, without the model";
 
 /// Arguments of `supmer eval`.
 #[derive(Args)]
@@ -67,6 +72,9 @@ pub struct Arguments {
     /// Examples of each class that in-context shows [default: chosen by the dev rows]
     #[arg(long, value_name = "N")]
     context_examples: Option<usize>,
+    /// MiniLM's folder, for minilm-logreg
+    #[arg(long, value_name = "DIR")]
+    encoder: Option<PathBuf>,
     /// Most test rows; a fixed draw, the same for all methods and seeds
     #[arg(long, value_name = "N", default_value_t = 500)]
     max_test: usize,
@@ -151,6 +159,12 @@ fn check(arguments: &Arguments) -> Outcome<()> {
     }
     if !arguments.at_steps.is_empty() && (arguments.adapt.patience > 0 || arguments.adapt.time_limit > 0.0) {
         return usage("--at-steps needs all steps to run: leave out --patience and --time-limit");
+    }
+    if arguments.methods.contains(&Method::MinilmLogreg) && !cfg!(feature = "train") {
+        return usage("method minilm-logreg needs a program built with the feature train");
+    }
+    if arguments.methods.contains(&Method::MinilmLogreg) && arguments.encoder.is_none() {
+        return usage("method minilm-logreg needs --encoder DIR");
     }
     bundles::check(&arguments.methods, &arguments.bundles)?;
     let repeated = |i: usize| arguments.seeds[..i].contains(&arguments.seeds[i]);
