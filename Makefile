@@ -8,12 +8,22 @@ MODEL := $(or $(SUPMER_MODEL),$(CACHE)/models/$(NAME))
 MINILM := $(or $(SUPMER_MINILM),$(CACHE)/models/minilm)
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
+# Everything that is tested is built with these, so that nothing is compiled twice.
+TESTED_FEATURES := cli,train,real-model-tests
 
-.PHONY: help demo test check check-targets bench bench-peers build models minilm print-model print-minilm header clean
+# Where `make install` installs; LIBDIR is within PREFIX.
+PREFIX := /usr/local
+DESTDIR :=
+LIBDIR := lib
+
+.PHONY: help demo test test-examples test-c test-abi test-cpp test-go test-swift test-install swift-root check check-report \
+	check-targets bench bench-mixed bench-bindings bench-peers build library install dist models minilm print-model \
+	print-minilm header expected abi clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
 	@echo 'make test           all tests, those on the real model included'
+	@echo 'make test-go        the Go module and its examples'
 	@echo 'make test-examples  the five programs of examples/ in Rust, their numbers compared with expected.json'
 	@echo 'make test-cpp       tests of the C++ header and the examples in C and C++, also under sanitizers and valgrind'
 	@echo 'make test-swift     tests of the Swift package and its examples, by a swift on PATH or that of swift-root'
@@ -22,6 +32,7 @@ help:
 	@echo 'make test-c         C programs: plainly, under valgrind, and with AddressSanitizer and LeakSanitizer'
 	@echo 'make test-abi       compare the header with the committed ABI'
 	@echo 'make check          formatting, lints and documentation, warnings are errors'
+	@echo 'make check-report   open the page of a short training run in headless Chromium and keep a screenshot'
 	@echo 'make check-targets  type-check for aarch64 Linux, Android, macOS and iOS'
 	@echo 'make bench          benchmarks of this library'
 	@echo 'make bench-mixed    many adapters over one model: throughput and memory'
@@ -42,12 +53,36 @@ demo: build models
 
 test: models
 	@scripts/need.sh cargo cc
-	SUPMER_MODEL="$(MODEL)" cargo test --features cli,train,real-model-tests
+	SUPMER_MODEL="$(MODEL)" cargo test --features $(TESTED_FEATURES)
 
-test-go:
-	@scripts/need.sh cargo cc pkg-config go
-	@$(MAKE) --no-print-directory library
+test-go: library
+	@scripts/need.sh pkg-config go
 	@scripts/go.sh test "$(RELEASE)"
+
+test-examples:
+	@scripts/need.sh cargo python3
+	cargo build --profile test --features $(TESTED_FEATURES) --examples
+	@for name in classify many_adapters cancel save_load memory_budget; do \
+		scripts/check_example.sh $$name "$(DEBUG)/examples/$$name" || exit 1; \
+	done
+
+test-cpp:
+	@scripts/need.sh cargo cc cmake python3
+	@CARGO_TARGET_DIR="$(dir $(RELEASE))" scripts/test_cpp.sh
+
+test-install:
+	@scripts/need.sh cargo cc python3
+	@scripts/outsider.sh
+
+test-c:
+	@scripts/need.sh cargo cc valgrind
+	cargo test --features $(TESTED_FEATURES) --test c_abi --no-run
+	scripts/test_c.sh "$(abspath $(DEBUG)/deps)"
+
+test-abi:
+	@scripts/need.sh cc abidw
+	@scripts/abi_dump.sh "$(DEBUG)/libsupmer.abi"
+	abidiff tests/abi/libsupmer.abi "$(DEBUG)/libsupmer.abi"
 
 test-swift: library
 	@scripts/need.sh python3
@@ -62,6 +97,12 @@ check:
 	cargo clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 
+# A page of a short run on the tiny model, opened in headless Chromium; the screenshot is kept for a look.
+check-report:
+	@scripts/need.sh cargo chromium
+	cargo test --features $(TESTED_FEATURES) --test train --no-run
+	@scripts/check_report.sh "$(DEBUG)/supmer" "$(DEBUG)/report"
+
 check-targets:
 	@scripts/need.sh cargo
 	@scripts/check_targets.sh
@@ -75,29 +116,41 @@ bench-mixed: models
 	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests --bench mixed
 
 bench-bindings: library
-	@scripts/need.sh python3
+	@scripts/need.sh cc pkg-config go python3
 	cargo build --release --example bench_call
 	$(or $(CC),cc) -std=c11 -Wall -Wextra -pedantic -O2 -Iinclude benches/bindings/c.c \
 		-L"$(RELEASE)" -lsupmer -Wl,-rpath,"$(abspath $(RELEASE))" -o "$(RELEASE)/bench_call_c"
+	$(or $(CXX),c++) -std=c++17 -Wall -Wextra -pedantic -O2 -Iinclude benches/bindings/cpp.cpp \
+		-L"$(RELEASE)" -lsupmer -Wl,-rpath,"$(abspath $(RELEASE))" -o "$(RELEASE)/bench_call_cpp"
+	scripts/go.sh bench "$(RELEASE)"
 	swift=$$(SUPMER_CACHE="$(CACHE)" scripts/bench_swift.sh "$(RELEASE)") && \
 		SUPMER_CACHE="$(CACHE)" python3 benches/bindings/run.py Rust="$(RELEASE)/examples/bench_call" \
-			C="$(RELEASE)/bench_call_c" $${swift:+Swift="$$swift"}
+			C="$(RELEASE)/bench_call_c" C++="$(RELEASE)/bench_call_cpp" Go="$(RELEASE)/bench_call_go" $${swift:+Swift="$$swift"}
 
 bench-peers: models
 	@scripts/need.sh cargo cc python3 pip
-	cargo build --release --example bench_worker
+	cargo build --release --features train --example bench_worker
 	SUPMER_CACHE="$(CACHE)" benches/peers/setup.sh "$(MODEL)"
 	SUPMER_CACHE="$(CACHE)" "$(CACHE)/peers-venv/bin/python" benches/peers/run.py \
 		--gguf "$(MODEL)" --supmer "$(RELEASE)/examples/bench_worker"
 
 build:
 	@scripts/need.sh cargo cc
-	cargo build --release --features cli,train --bin supmer
+	cargo build --release --features cli --bin supmer
 
 # The shared library and the archive that other languages link to.
 library:
 	@scripts/need.sh cargo cc
 	cargo build --release --lib --locked
+	@[ ! -f "$(RELEASE)/libsupmer.so" ] || ln -sf libsupmer.so "$(RELEASE)/libsupmer.so.0"
+
+install: library
+	@scripts/need.sh python3
+	@scripts/install.py --built "$(RELEASE)" --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(or $(DESTDIR),/)"
+
+dist: library
+	@scripts/need.sh python3
+	@scripts/dist.py --built "$(RELEASE)" --out "$(dir $(RELEASE))dist"
 
 models:
 	@[ -f "$(MODEL)" ] || { scripts/need.sh python3 pip && python3 scripts/fetch_model.py "$(MODEL)"; }
@@ -113,11 +166,11 @@ print-minilm:
 
 header:
 	@scripts/need.sh cargo
-	SUPMER_UPDATE_HEADER=1 cargo test --test c_abi header
+	SUPMER_UPDATE_HEADER=1 cargo test --features $(TESTED_FEATURES) --test c_abi header
 
 expected:
 	@scripts/need.sh cargo python3
-	cargo build --examples
+	cargo build --profile test --features $(TESTED_FEATURES) --examples
 	@scripts/write_expected.py "$(DEBUG)/examples"
 
 abi:

@@ -28,13 +28,14 @@ class Places:
     supmer: Path | None
     start: Path
     order: Path
+    amx: bool
 
 
 @dataclass
 class Work:
     """What the workers of one table do."""
 
-    mode: str  # "adapt" or "predict"
+    mode: str  # "adapt", "meta" or "predict"
     data: str
     batch: int
     steps: int
@@ -51,6 +52,12 @@ TORCH_ROWS = [
     ("hand-written, oneDNN", "shared", "medium", False, "float32"),
     ("hand-written, AVX-512 path", "shared", "highest", True, "float32"),
 ]
+# What each mode's script can do.
+VARIANTS = {
+    "adapt": ("peft", "transformers", "shared"),
+    "predict": ("transformers", "shared"),
+    "meta": ("shared",),
+}
 BFLOAT16_ROW = ("hand-written, bfloat16 weights", "shared", "highest", False, "bfloat16")
 
 
@@ -60,19 +67,20 @@ def ours(places: Places, work: Work) -> list[Peer]:
         return []
     return [
         Peer(
-            f"supmer, {weights}",
+            f"supmer, {weights}{', AMX' if extra else ''}",
             [
                 *(str(places.supmer), "--model", str(places.gguf), "--mode", work.mode),
-                *("--weights", weights, *workload(places, work)),
+                *("--weights", weights, *extra, *workload(places, work)),
             ],
             ours=True,
         )
+        for extra in ([[], ["--instructions", "amx"]] if places.amx else [[]])
         for weights in ("quantized", "expanded")
     ]
 
 
 def torch_peers(places: Places, work: Work, bfloat16: bool) -> list[Peer]:
-    rows = [*TORCH_ROWS, BFLOAT16_ROW] if bfloat16 else TORCH_ROWS
+    rows = [*TORCH_ROWS, BFLOAT16_ROW] if bfloat16 and work.mode != "meta" else TORCH_ROWS
     return [
         Peer(
             name,
@@ -85,7 +93,7 @@ def torch_peers(places: Places, work: Work, bfloat16: bool) -> list[Peer]:
         )
         for name, variant, matmul, preload, dtype in rows
         if (places.intel_path.exists() or not preload)
-        and (work.mode == "adapt" or variant != "peft")
+        and variant in VARIANTS[work.mode]
     ]
 
 
@@ -108,7 +116,7 @@ def workload(places: Places, work: Work) -> list[str]:
         *("--prompt-file", str(places.start)),
         *("--batch", str(work.batch), "--threads", str(work.threads)),
     ]
-    if work.mode == "adapt":
+    if work.mode != "predict":
         arguments += ["--order", str(places.order), "--steps", str(work.steps)]
         arguments += ["--lr", str(work.learning_rate)]
     return arguments

@@ -45,7 +45,7 @@ class Batch:
     def __init__(self, texts: list[Text], prompt_rows: int, dtype: torch.dtype) -> None:
         lengths = [len(text.ids) for text in texts]
         starts = [sum(lengths[:i]) for i in range(len(texts))]
-        self.texts, self.longest = len(texts), max(lengths)
+        self.texts, self.longest, self.lengths = len(texts), max(lengths), lengths
         self.ids = torch.tensor([i for text in texts for i in text.ids])
         self.answers = torch.tensor(
             [start + a for start, text in zip(starts, texts, strict=True) for a in text.answers]
@@ -158,6 +158,19 @@ class Llama:
 
         The prompt comes as rows (with gradient) or as `prompt_cache` made it.
         """
+        return self.hidden(batch, prompt, cache, answers_only=True)
+
+    def all_rows(self, batch: Batch, prompt: torch.Tensor) -> torch.Tensor:
+        """Final hidden states of the prompt's rows, then of every text's."""
+        return self.hidden(batch, prompt, None, answers_only=False)
+
+    def hidden(
+        self,
+        batch: Batch,
+        prompt: torch.Tensor | None,
+        cache: Cache | None,
+        answers_only: bool,
+    ) -> torch.Tensor:
         x = F.embedding(batch.ids, self.embedding)
         positions = batch.positions
         rows = 0
@@ -171,7 +184,7 @@ class Llama:
             qkv = self.project(layer, x, rotation)
             q, kv = qkv[:rows].split([self.heads, 2 * self.key_heads], 1)
             mixed = self.attend_texts(batch, qkv[rows:], cache[index] if cache else kv)
-            if index + 1 == len(self.layers):
+            if answers_only and index + 1 == len(self.layers):
                 x, mixed = x[rows + batch.answers], mixed[batch.answers]
             elif rows:
                 mixed = torch.cat([self.attend(q[None], kv[None], causal)[0], mixed])

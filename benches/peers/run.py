@@ -27,15 +27,22 @@ from tables import Times, loss_table, probability_table, startup_table
 PROMPT_ROWS = 20
 TRAIN_ROWS = 32
 REFERENCE = "transformers, frozen"
-SECTIONS = ("adapt25", "adapt100", "predict1", "predict16", "startup")
+SECTIONS = ("adapt25", "adapt100", "meta25", "predict1", "predict16", "startup")
+META_EXAMPLES = 24
+REGULARIZER_RANK = 32
 
 
 def write_start(places: Places) -> None:
-    """A start prompt: the embeddings of some ordinary tokens."""
+    """A start prompt, the embeddings of some ordinary tokens, and a random psi of two layers."""
     tokens = random.Random(7).sample(range(1000, 20000), PROMPT_ROWS)
     with safe_open(places.hf_folder / "model.safetensors", "np") as tensors:
         embedding = tensors.get_tensor("model.embed_tokens.weight")
-    save_file({"prompt": np.ascontiguousarray(embedding[tokens])}, places.start)
+    width = embedding.shape[1]
+    draw = np.random.default_rng(7)
+    layer = [draw.standard_normal(2 * width * REGULARIZER_RANK), np.zeros(width)]
+    gate = [draw.uniform(-1, 1, 24 * width + 24) / width**0.5, draw.uniform(-0.2, 0.2, 25)]
+    phi = np.concatenate([*layer, *layer, *gate]).astype(np.float32)
+    save_file({"prompt": np.ascontiguousarray(embedding[tokens]), "phi": phi}, places.start)
 
 
 def write_order(places: Places, steps: int, batch: int) -> None:
@@ -76,6 +83,20 @@ def adaptation(length: int, places: Places, args: argparse.Namespace) -> str:
         f"{Times(groups, args.warm_ups).table()}\n\n"
         f"Losses over {steps} steps from the same start over the same batches:\n\n"
         f"{loss_table(groups, names, REFERENCE)}\n"
+    )
+
+
+def meta_step(places: Places, args: argparse.Namespace) -> str:
+    steps = args.warm_ups + args.rounds
+    write_order(places, steps, batch=META_EXAMPLES)
+    work = Work("meta", "train25", META_EXAMPLES, steps, args.threads, args.learning_rate)
+    groups, names = in_groups(places, work, args)
+    return (
+        f"### Meta step, {META_EXAMPLES} examples (8 support, 8 query mixed with 8), "
+        f"about 25 tokens\n\n"
+        f"{Times(groups, args.warm_ups).table()}\n\n"
+        f"Query losses over {steps} steps from the same start over the same examples:\n\n"
+        f"{loss_table(groups, names, 'hand-written, oneDNN')}\n"
     )
 
 
@@ -155,6 +176,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=0.005)
     parser.add_argument("--bfloat16", action="store_true", help="add a row with bf16 weights")
+    parser.add_argument("--amx", action="store_true", help="add supmer's rows with AMX tiles")
     return parser.parse_args()
 
 
@@ -169,12 +191,14 @@ def main() -> None:
         supmer=args.supmer,
         start=work_folder / "start.safetensors",
         order=work_folder / "order.json",
+        amx=args.amx,
     )
     write_start(places)
     print(machine(args.threads), flush=True)
     run_section = {
         "adapt25": lambda: adaptation(25, places, args),
         "adapt100": lambda: adaptation(100, places, args),
+        "meta25": lambda: meta_step(places, args),
         "predict1": lambda: prediction(1, places, args),
         "predict16": lambda: prediction(16, places, args),
         "startup": lambda: startup(places, args),
