@@ -30,15 +30,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let option = |name: &str| options.get(name).copied().ok_or_else(|| format!("{name} is missing"));
 
     let weights = if option("--weights")? == "expanded" { WeightMode::Expanded } else { WeightMode::Stored };
+    let isa = options.get("--instructions").map(|_| supmer::kernels::Isa::Amx);
     let model_options =
-        ModelOptions { thread_count: option("--threads")?.parse()?, weights, ..ModelOptions::default() };
+        ModelOptions { thread_count: option("--threads")?.parse()?, weights, isa, ..ModelOptions::default() };
     let model = Model::load(option("--model")?, &model_options)?;
     let task = Task::read(Path::new(option("--task")?))?;
     let rows = task.read_examples(Path::new(option("--data")?), true)?;
     let prompt = read_prompt(option("--prompt-file")?)?;
     let batch: usize = option("--batch")?.parse()?;
 
-    let mut step: Box<Step> = if option("--mode")? == "adapt" {
+    let mut step: Box<Step> = if option("--mode")? == "meta" {
+        meta(&model, &task, &rows, &options)?
+    } else if option("--mode")? == "adapt" {
         let order: Vec<Vec<usize>> = serde_json::from_slice(&std::fs::read(option("--order")?)?)?;
         let (steps, rate): (usize, f32) = (option("--steps")?.parse()?, option("--lr")?.parse()?);
         let tokenizer = model.backbone().tokenizer();
@@ -89,10 +92,62 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn read_prompt(path: &str) -> Result<SoftPrompt, Box<dyn Error>> {
+/// Meta steps on one task: of the rows of a step the first third is its support set, the second its query set, the last
+/// what the query set is mixed with.
+#[cfg(feature = "train")]
+fn meta<'a>(
+    model: &'a Model,
+    task: &Task,
+    rows: &[supmer::Example],
+    options: &HashMap<&str, &str>,
+) -> Result<Box<Step<'a>>, Box<dyn Error>> {
+    use supmer::gradient_regularizer::{GradientRegularizer, Shape};
+    use supmer::train::{BackboneLearner, MetaOptions, MetaState, MetaTask};
+
+    const LAMBDA: f64 = 0.75;
+    let order: Vec<Vec<usize>> = serde_json::from_slice(&std::fs::read(options["--order"])?)?;
+    let tokenizer = model.backbone().tokenizer();
+    let examples = tokenize(task, &PreparedTask::new(task, tokenizer, MAX_TOKENS)?, tokenizer, rows, "train")?;
+    let shape = Shape { width: model.backbone().width(), rank: 32, layers: 2 };
+    let psi = GradientRegularizer::new(shape, read_tensor(options["--prompt-file"], "phi")?.1)?;
+    let mut state = MetaState::new(read_prompt(options["--prompt-file"])?, Some(psi));
+    let meta = MetaOptions {
+        inner_rate: 0.3,
+        prompt_rate: options["--lr"].parse()?,
+        phi_rate: 1e-3,
+        steps: options["--steps"].parse()?,
+        ..MetaOptions::default()
+    };
+    let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0 };
+    Ok(Box::new(move |i| {
+        let third = order[i].len() / 3;
+        let part = |at: usize| examples.batch(&order[i][at * third..(at + 1) * third]);
+        let task = MetaTask { support: vec![part(0)], query: vec![(part(1), part(2))], domain_similarity: 0.5 };
+        let record = state.step(&learner, &[task], &meta, &mut |_| LAMBDA, &Cancel::new())?;
+        Ok(json!({ "loss": record.tasks[0].query_loss }))
+    }))
+}
+
+#[cfg(not(feature = "train"))]
+fn meta<'a>(
+    _: &'a Model,
+    _: &Task,
+    _: &[supmer::Example],
+    _: &HashMap<&str, &str>,
+) -> Result<Box<Step<'a>>, Box<dyn Error>> {
+    Err("build with the feature train for meta steps".into())
+}
+
+/// Shape and values of the f32 tensor `name`.
+fn read_tensor(path: &str, name: &str) -> Result<(Vec<usize>, Vec<f32>), Box<dyn Error>> {
     let file = std::fs::read(path)?;
     let tensors = SafeTensors::deserialize(&file)?;
-    let tensor = tensors.tensor("prompt")?;
+    let tensor = tensors.tensor(name)?;
     let values = tensor.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-    Ok(SoftPrompt::new(tensor.shape()[0], tensor.shape()[1], values)?)
+    Ok((tensor.shape().to_vec(), values))
+}
+
+fn read_prompt(path: &str) -> Result<SoftPrompt, Box<dyn Error>> {
+    let (shape, values) = read_tensor(path, "prompt")?;
+    Ok(SoftPrompt::new(shape[0], shape[1], values)?)
 }

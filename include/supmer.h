@@ -107,7 +107,8 @@ void supmer_abi_0(void);
 
 /**
  * Whether this library, on this processor, has a feature. Known names: "gguf", "safetensors" (model files it reads),
- * "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them).
+ * "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them), "train"
+ * (the functions under `SUPMER_TRAIN`).
  *
  * - `name`, `name_length`: the feature's name.
  * - Returns: false also for a name this version does not know.
@@ -460,6 +461,11 @@ typedef int32_t (*supmer_progress_callback)(void *user_data, const supmer_progre
  */
 #define SUPMER_STAGE_TRAIN 4
 
+/**
+ * Sentences were embedded or clustered for meta-training.
+ */
+#define SUPMER_STAGE_PREPARE 5
+
 /* ===== buffer ==========================================================================================
  *
  * Bytes that the library made, such as an adapter to be stored by the program. Immutable.
@@ -600,7 +606,7 @@ typedef struct {
 #define SUPMER_WEIGHTS_EXPANDED 2
 
 /**
- * The best that the processor has.
+ * The best that the processor has, AMX left out.
  */
 #define SUPMER_INSTRUCTIONS_AUTO 0
 
@@ -618,6 +624,12 @@ typedef struct {
  * AVX-512 F, BW, DQ and VL (x86-64).
  */
 #define SUPMER_INSTRUCTIONS_AVX512 3
+
+/**
+ * AMX tiles on top of AVX-512 (x86-64 Linux), as precise: faster adaptation and batches. The system is asked, for the
+ * whole process, to save the tiles' state, for which alternative signal stacks must then have room (about 11 KB more).
+ */
+#define SUPMER_INSTRUCTIONS_AMX 4
 
 /**
  * Makes `options` all defaults.
@@ -737,6 +749,19 @@ supmer_status supmer_bundle_load_memory(const uint8_t *bytes,
                                         size_t bytes_length,
                                         supmer_bundle **out,
                                         supmer_error **error);
+
+/**
+ * Writes a bundle file beside `path`, then renames it into place: a reader finds the old file or the new one.
+ *
+ * - `path`, `path_length`: where the file goes; its folder must exist.
+ * - Errors: `IO`, `NOT_FOUND`, `DISK_FULL`, `INVALID_ARGUMENT`, `INVALID_UTF8`; what was at `path` is then untouched.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_bundle_save(const supmer_bundle *bundle,
+                                 const char *path,
+                                 size_t path_length,
+                                 supmer_error **error);
 
 /**
  * What a bundle is, as a JSON object: "prompt_length", "width", "regularizer" (null without one) and "origin" with the
@@ -1389,6 +1414,155 @@ supmer_status supmer_predict_mixed(const supmer_model *model,
                                    size_t stride,
                                    int32_t *labels,
                                    supmer_error **error);
+
+#ifdef SUPMER_TRAIN
+
+/* ===== train ===========================================================================================
+ *
+ * Making a bundle from unlabelled text, in a library that was built for it: define `SUPMER_TRAIN` before including this
+ * header, and ask `supmer_has_feature("train", 5)`. It takes hours; the folder of a run holds everything that is needed
+ * to go on after a stop.
+ */
+
+/**
+ * How to train. 0 (or NULL) in a field is the default for the model's family.
+ */
+typedef struct {
+    /**
+     * Size of this struct in bytes, set by `supmer_train_options_init`.
+     */
+    size_t struct_size;
+    /**
+     * Seed of start, clusters, tasks and mixing weights.
+     */
+    uint64_t seed;
+    /**
+     * Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
+     */
+    uint64_t memory_limit;
+    /**
+     * Hours after which the run saves and stops; 0 = no limit.
+     */
+    double max_hours;
+    /**
+     * Folder of a MiniLM sentence encoder, UTF-8; NULL = the model's own pooled states.
+     */
+    const char *encoder;
+    /**
+     * Bytes of `encoder`.
+     */
+    size_t encoder_length;
+    /**
+     * Start from this bundle's prompt and regularizer; NULL = from rows of the vocabulary and a random regularizer.
+     */
+    const supmer_bundle *start_bundle;
+    /**
+     * Meta steps.
+     */
+    uint32_t steps;
+    /**
+     * Tasks of one step.
+     */
+    uint32_t tasks_per_step;
+    /**
+     * Rows of the prompt.
+     */
+    uint32_t prompt_length;
+    /**
+     * Rank of the regularizer; `SUPMER_OFF` = a prompt without one.
+     */
+    uint32_t rank;
+    /**
+     * Number of clusters.
+     */
+    uint32_t clusters;
+    /**
+     * Most tokens of a filled template.
+     */
+    uint32_t max_tokens;
+    /**
+     * Steps between validations; `SUPMER_OFF` = none.
+     */
+    uint32_t validate_every;
+    /**
+     * Steps between checkpoints.
+     */
+    uint32_t checkpoint_every;
+    /**
+     * Average the bundle over so many of the last steps.
+     */
+    uint32_t average_over;
+    /**
+     * 1 = go on from the folder's checkpoint, 0 = start.
+     */
+    uint32_t resume;
+    /**
+     * Size of the inner step.
+     */
+    float inner_rate;
+    /**
+     * First learning rate of the prompt.
+     */
+    float prompt_rate;
+    /**
+     * First learning rate of the regularizer.
+     */
+    float phi_rate;
+    /**
+     * 0.
+     */
+    uint32_t reserved;
+    /**
+     * Stops the call; NULL = nothing does.
+     */
+    const supmer_cancel *cancel;
+    /**
+     * Told how far the call is: `SUPMER_STAGE_PREPARE`, then `SUPMER_STAGE_TRAIN`; NULL = nobody.
+     */
+    supmer_progress_callback progress;
+    /**
+     * Handed to `progress`.
+     */
+    void *progress_user_data;
+} supmer_train_options;
+
+/**
+ * Makes `options` all defaults.
+ *
+ * - `options`, `struct_size`: the struct and its `sizeof`.
+ * - Errors: `INVALID_ARGUMENT` for NULL, `INVALID_OPTION` for a size that no version has.
+ * - Threads: any.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_train_options_init(supmer_train_options *options, size_t struct_size);
+
+/**
+ * Trains a bundle for a model from unlabelled text.
+ *
+ * - `model`: the frozen model.
+ * - `corpus`, `corpus_length`: a folder of .txt files (a paragraph a line, an empty line ends a document) and .jsonl
+ *   files (member "text"), or one such file.
+ * - `folder`, `folder_length`: the folder of the run, made when it is missing: sentences, clusters, checkpoint, metrics.
+ * - `options`: NULL for all defaults.
+ * - `bundle`: receives the bundle, yours to free with `supmer_bundle_free`.
+ * - `finished`: receives whether all steps were done; false when `max_hours` stopped the run. NULL leaves it out.
+ * - Errors: `INVALID_ARGUMENT` (a folder that holds a run which is not resumed, or one of other options too),
+ *   `INVALID_OPTION`, `INVALID_UTF8`, `NOT_FOUND`, `IO`, `DISK_FULL`, `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`,
+ *   `BACKBONE_MISMATCH` (of `start_bundle`), `MEMORY_LIMIT`, `NOT_FINITE`, `CANCELLED` (the checkpoint is written).
+ * - Threads: any; one call a folder.
+ * - Since: 0.1.0
+ */
+supmer_status supmer_train_bundle(const supmer_model *model,
+                                  const char *corpus,
+                                  size_t corpus_length,
+                                  const char *folder,
+                                  size_t folder_length,
+                                  const supmer_train_options *options,
+                                  supmer_bundle **bundle,
+                                  bool *finished,
+                                  supmer_error **error);
+
+#endif /* SUPMER_TRAIN */
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Ends with one line for the first of the given tools that is missing: cargo, cc, go, pkg-config, python3, pip.
+# Ends with one line for the first of the given tools that is missing: cargo, cc, cmake, go, pkg-config, python3, pip, valgrind,
+# abidw, chromium.
 set -eu
 
 missing() {
@@ -15,6 +16,9 @@ for tool in "$@"; do
     cc)
         command -v cc >/dev/null 2>&1 ||
             missing "a C compiler (cc)" "apt-get install gcc libc6-dev, or on macOS xcode-select --install"
+        ;;
+    chromium)
+        command -v chromium >/dev/null 2>&1 || missing Chromium "apt-get install chromium"
         ;;
     go)
         command -v go >/dev/null 2>&1 || missing "Go 1.22 or newer" "see https://go.dev/dl, or apt-get install golang"

@@ -29,10 +29,11 @@ type Instructions int32
 
 // Instruction sets.
 const (
-	InstructionsAuto     Instructions = C.SUPMER_INSTRUCTIONS_AUTO     // the best that the processor has
+	InstructionsAuto     Instructions = C.SUPMER_INSTRUCTIONS_AUTO     // the best that the processor has, AMX left out
 	InstructionsPortable Instructions = C.SUPMER_INSTRUCTIONS_PORTABLE // runs everywhere
 	InstructionsAVX2     Instructions = C.SUPMER_INSTRUCTIONS_AVX2     // AVX2 with FMA
 	InstructionsAVX512   Instructions = C.SUPMER_INSTRUCTIONS_AVX512   // AVX-512
+	InstructionsAMX      Instructions = C.SUPMER_INSTRUCTIONS_AMX      // AMX tiles on top of AVX-512, only on request
 )
 
 // ModelOptions is how to load a model. The zero value is all defaults.

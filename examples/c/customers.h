@@ -46,16 +46,23 @@ static inline long read_line(FILE *file, char line[MAX_LINE]) {
     return (long)length;
 }
 
+/* Writes "folder/name" to `path`; a path that is too long is cut, and then not found. */
+static inline void join(char path[MAX_LINE], const char *folder, const char *name) {
+    if (snprintf(path, MAX_LINE, "%s/%s", folder, name) >= MAX_LINE) {
+        fprintf(stderr, "a path is longer than %d bytes\n", MAX_LINE);
+    }
+}
+
 /* Reads task.json and train.jsonl of the customer's folder. */
 static inline supmer_status read_task(const char *folder, supmer_task **task) {
     char path[MAX_LINE], line[MAX_LINE];
     supmer_error *error = NULL;
-    snprintf(path, sizeof path, "%s/task.json", folder);
+    join(path, folder, "task.json");
     supmer_status status = supmer_task_read(path, strlen(path), task, &error);
     if (status != SUPMER_STATUS_OK) {
         return failed("task", status, error);
     }
-    snprintf(path, sizeof path, "%s/train.jsonl", folder);
+    join(path, folder, "train.jsonl");
     FILE *file = fopen(path, "r");
     if (file == NULL) {
         perror(path);
@@ -71,14 +78,14 @@ static inline supmer_status read_task(const char *folder, supmer_task **task) {
 
 /* Reads a customer's folder inside `data`. Free the task of what it gives, also after a failure. */
 static inline supmer_status read_customer(const char *data, const char *name, struct customer *customer) {
-    char path[MAX_LINE], line[MAX_LINE];
+    char folder[MAX_LINE], path[MAX_LINE], line[MAX_LINE];
     memset(customer, 0, sizeof *customer);
-    snprintf(path, sizeof path, "%s/%s", data, name);
-    supmer_status status = read_task(path, &customer->task);
+    join(folder, data, name);
+    supmer_status status = read_task(folder, &customer->task);
     if (status != SUPMER_STATUS_OK) {
         return status;
     }
-    snprintf(path, sizeof path, "%s/%s/new.txt", data, name);
+    join(path, folder, "new.txt");
     FILE *file = fopen(path, "r");
     if (file == NULL) {
         perror(path);

@@ -31,6 +31,7 @@ enum class Instructions : supmer_instructions {
     portable = SUPMER_INSTRUCTIONS_PORTABLE,
     avx2 = SUPMER_INSTRUCTIONS_AVX2,
     avx512 = SUPMER_INSTRUCTIONS_AVX512,
+    amx = SUPMER_INSTRUCTIONS_AMX,
 };
 
 /// How to load a model; 0 is the library's default.

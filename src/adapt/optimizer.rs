@@ -20,6 +20,18 @@ impl AdamW {
         Self { weight_decay: f64::from(weight_decay), first: vec![0.0; len], second: vec![0.0; len], step: 0 }
     }
 
+    /// An optimizer that goes on from `moments` (first and second, equally long) after `step` steps.
+    pub fn resume([first, second]: [Vec<f32>; 2], step: usize, weight_decay: f32) -> Self {
+        assert_eq!(first.len(), second.len(), "first and second moments belong to the same values");
+        let step = i32::try_from(step).unwrap_or(i32::MAX);
+        Self { weight_decay: f64::from(weight_decay), first, second, step }
+    }
+
+    /// First and second moments, for [`AdamW::resume`].
+    pub fn moments(&self) -> [&[f32]; 2] {
+        [&self.first, &self.second]
+    }
+
     /// Moves `values` against `gradient` with learning rate `rate`; both have the length given at the start.
     pub fn step(&mut self, values: &mut [f32], gradient: &[f32], rate: f64) {
         self.step += 1;
@@ -78,6 +90,20 @@ mod tests {
                 assert!((value - want).abs() < 1e-6, "step {step}: {value} is not {want}");
             }
         }
+    }
+
+    #[test]
+    fn a_resumed_optimizer_makes_the_same_steps() {
+        let (mut values, mut whole) = ([0.5f32, -1.25], AdamW::new(2, 0.1));
+        let gradients = [[0.3f32, -2.0], [0.1, 0.7], [-0.4, 0.2]];
+        whole.step(&mut values, &gradients[0], 0.3);
+        let mut resumed = AdamW::resume(whole.moments().map(<[f32]>::to_vec), 1, 0.1);
+        let mut copy = values;
+        for gradient in &gradients[1..] {
+            whole.step(&mut values, gradient, 0.2);
+            resumed.step(&mut copy, gradient, 0.2);
+        }
+        assert_eq!(values, copy);
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Handle for supmer_bundle {
 }
 
 impl supmer_bundle {
-    fn new(bundle: Bundle) -> Self {
+    pub(super) fn new(bundle: Bundle) -> Self {
         let shape = bundle.regularization().map(|r| r.regularizer.shape());
         let metadata = json!({
             "prompt_length": bundle.prompt().rows(),
@@ -99,6 +99,28 @@ pub unsafe extern "C" fn supmer_bundle_load_memory(
             let bundle = Bundle::from_bytes(arguments::slice(bytes, bytes_length, "bytes")?)?;
             out.write(handle::give(supmer_bundle::new(bundle)));
             Ok(())
+        })
+    }
+}
+
+/// Writes a bundle file beside `path`, then renames it into place: a reader finds the old file or the new one.
+///
+/// - `path`, `path_length`: where the file goes; its folder must exist.
+/// - Errors: `IO`, `NOT_FOUND`, `DISK_FULL`, `INVALID_ARGUMENT`, `INVALID_UTF8`; what was at `path` is then untouched.
+/// - Threads: any.
+/// - Since: 0.1.0
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn supmer_bundle_save(
+    bundle: *const supmer_bundle,
+    path: *const c_char,
+    path_length: usize,
+    error: *mut *mut supmer_error,
+) -> supmer_status {
+    // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
+    unsafe {
+        guard(error, |call| {
+            let bundle = call.handle(bundle)?;
+            bundle.bundle.save(arguments::path(path, path_length)?)
         })
     }
 }

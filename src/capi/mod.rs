@@ -30,6 +30,8 @@ mod progress;
 mod report;
 mod status;
 mod task;
+#[cfg(feature = "train")]
+mod train;
 mod version;
 
 pub use adapt::*;
@@ -46,4 +48,6 @@ pub use progress::*;
 pub use report::*;
 pub use status::*;
 pub use task::*;
+#[cfg(feature = "train")]
+pub use train::*;
 pub use version::*;

@@ -17,6 +17,8 @@ pub const SUPMER_STAGE_PREDICT: supmer_stage = 2;
 pub const SUPMER_STAGE_LOAD: supmer_stage = 3;
 /// A step of meta-training ended.
 pub const SUPMER_STAGE_TRAIN: supmer_stage = 4;
+/// Sentences were embedded or clustered for meta-training.
+pub const SUPMER_STAGE_PREPARE: supmer_stage = 5;
 
 /// How far a long call is. Filled by the library; read only fields within `struct_size`.
 #[repr(C)]
@@ -72,6 +74,7 @@ impl Listener {
                 Stage::Predict => SUPMER_STAGE_PREDICT,
                 Stage::Load => SUPMER_STAGE_LOAD,
                 Stage::Train => SUPMER_STAGE_TRAIN,
+                Stage::Prepare => SUPMER_STAGE_PREPARE,
             },
             reserved: 0,
         };

@@ -74,7 +74,8 @@ pub extern "C" fn supmer_abi_version() -> u32 {
 pub extern "C" fn supmer_abi_0() {}
 
 /// Whether this library, on this processor, has a feature. Known names: "gguf", "safetensors" (model files it reads),
-/// "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them).
+/// "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them), "train"
+/// (the functions under `SUPMER_TRAIN`).
 ///
 /// - `name`, `name_length`: the feature's name.
 /// - Returns: false also for a name this version does not know.
@@ -102,9 +103,9 @@ pub extern "C" fn supmer_live_handle_count() -> usize {
 fn has_feature(name: &str) -> bool {
     match name {
         "gguf" | "safetensors" | "llama" | "t5" => true,
+        "train" => cfg!(feature = "train"),
         "avx2" => Isa::Avx2.is_available(),
         "avx512" => Isa::Avx512.is_available(),
-        "amx" => Isa::Amx.is_available(),
         _ => false,
     }
 }

@@ -17,15 +17,15 @@ pub enum Isa {
     /// AVX-512 F, BW, DQ and VL (x86-64).
     Avx512,
     /// AMX tiles of bf16 for products with weights, AVX-512 for the rest (x86-64 Linux). Every f32 value is split into
-    /// three bf16 parts, and six products of parts keep f32 precision. The system is asked for the tiles' state once; the
-    /// permission holds for the whole process.
+    /// three bf16 parts, and six products of parts keep f32 precision. Only on request: the system is asked for the tiles'
+    /// state, and the permission holds for the whole process, whose signal stacks must then have room for it.
     Amx,
 }
 
 impl Isa {
-    /// The best instruction set of this processor.
+    /// The best instruction set of this processor that asks nothing of the system: AMX is used only where it is named.
     pub fn detect() -> Self {
-        [Isa::Amx, Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
+        [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
     }
 
     /// Whether this processor (and system) can run it.

@@ -13,6 +13,8 @@ pub enum Stage {
     Load,
     /// A step of meta-training ended.
     Train,
+    /// Sentences were embedded or clustered for meta-training.
+    Prepare,
 }
 
 /// One report, always made on the calling thread.

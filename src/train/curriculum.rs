@@ -66,6 +66,13 @@ impl SmoothedSimilarity {
     }
 }
 
+/// A similarity that steps were taken in before.
+impl From<f64> for SmoothedSimilarity {
+    fn from(value: f64) -> Self {
+        Self(Some(value))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

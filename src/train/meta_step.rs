@@ -102,8 +102,10 @@ pub struct MetaState {
     pub similarity: SmoothedSimilarity,
     /// Steps done.
     pub step: usize,
-    prompt_optimizer: AdamW,
-    phi_optimizer: AdamW,
+    /// Adam of theta.
+    pub(super) prompt_optimizer: AdamW,
+    /// Adam of phi.
+    pub(super) phi_optimizer: AdamW,
 }
 
 /// What a step did to one task.
@@ -235,6 +237,17 @@ impl MetaState {
             loss += f64::from(learner.loss(&adapted.prompt, own, Wanted::Loss, cancel)?.loss);
         }
         Ok(loss / task.query.len() as f64)
+    }
+
+    /// theta after one inner step on the support set of `task`.
+    pub fn adapted<L: Learner>(
+        &self,
+        learner: &L,
+        task: &MetaTask<L::Batch>,
+        options: &MetaOptions,
+        cancel: &Cancel,
+    ) -> Result<SoftPrompt> {
+        Ok(self.inner_step(learner, &task.support, options, cancel)?.prompt)
     }
 
     /// One task: its record and its share of theta's gradient; its share of phi's is added to `phi_gradient`.

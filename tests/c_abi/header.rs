@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::build::{c_compiler, cxx_compiler, root, run};
 
 /// The header's sections, in its order: modules of src/capi.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "version", "status", "error", "log", "cancel", "progress", "buffer", "model", "bundle", "task", "adapter",
-    "report", "adapt", "memory", "predict",
+    "report", "adapt", "memory", "predict", "train",
 ];
 
 #[test]
@@ -42,8 +42,8 @@ fn every_function_says_errors_threads_and_since() {
         }
         functions += 1;
     }
-    let symbols = fs::read_to_string(root().join("tests/abi/symbols.txt")).unwrap();
-    assert_eq!(functions, symbols.lines().count());
+    let listed = |name: &str| fs::read_to_string(root().join("tests/abi").join(name)).unwrap().lines().count();
+    assert_eq!(functions, listed("symbols.txt") + listed("symbols_train.txt"));
 }
 
 #[test]
@@ -56,9 +56,11 @@ fn header_compiles_alone_and_twice_as_c_and_as_cxx() {
     }
     for standard in ["c11", "c17"] {
         run(c_compiler(standard).arg("-fsyntax-only").arg(&source));
+        run(c_compiler(standard).args(["-fsyntax-only", "-DSUPMER_TRAIN"]).arg(&source));
     }
     for standard in ["c++11", "c++17"] {
         run(cxx_compiler(standard).arg("-fsyntax-only").arg(&source_cxx));
+        run(cxx_compiler(standard).args(["-fsyntax-only", "-DSUPMER_TRAIN"]).arg(&source_cxx));
     }
 }
 
@@ -129,6 +131,7 @@ fn structs_and_constants_are_those_of_rust() {
         ("SUPMER_INSTRUCTIONS_PORTABLE", i64::from(SUPMER_INSTRUCTIONS_PORTABLE)),
         ("SUPMER_INSTRUCTIONS_AVX2", i64::from(SUPMER_INSTRUCTIONS_AVX2)),
         ("SUPMER_INSTRUCTIONS_AVX512", i64::from(SUPMER_INSTRUCTIONS_AVX512)),
+        ("SUPMER_INSTRUCTIONS_AMX", i64::from(SUPMER_INSTRUCTIONS_AMX)),
         ("SUPMER_WEIGHTS_AUTO", i64::from(SUPMER_WEIGHTS_AUTO)),
         ("SUPMER_WEIGHTS_STORED", i64::from(SUPMER_WEIGHTS_STORED)),
         ("SUPMER_WEIGHTS_EXPANDED", i64::from(SUPMER_WEIGHTS_EXPANDED)),
@@ -172,7 +175,12 @@ fn generate() -> String {
         let mut items = Vec::new();
         cbindgen::Builder::new().with_config(config.clone()).with_src(&path).generate().unwrap().write(&mut items);
         let items = String::from_utf8(items).unwrap();
-        header += &format!("\n{}\n{}\n", banner(name, &path), items.trim());
+        let section = format!("{}\n{}\n", banner(name, &path), items.trim());
+        // What only libraries built with the feature have.
+        header += &match name {
+            "train" => format!("\n#ifdef SUPMER_TRAIN\n\n{section}\n#endif /* SUPMER_TRAIN */\n"),
+            _ => format!("\n{section}"),
+        };
     }
     header += &format!("\n#ifdef __cplusplus\n}}\n#endif\n\n#endif /* {guard} */\n");
     header

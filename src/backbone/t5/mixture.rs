@@ -13,6 +13,8 @@ use crate::soft_prompt::SoftPrompt;
 const POSITIONS: usize = 2;
 
 /// A mixture with its loss and its gradient to the prompt.
+// Without meta-training only the last two are read; the others are what the published numbers are compared with.
+#[cfg_attr(not(feature = "train"), allow(dead_code))]
 pub(crate) struct Mixed {
     /// Encoder output of the task's own examples.
     pub own: EncoderOutput,

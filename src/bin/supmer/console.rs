@@ -10,7 +10,9 @@ use supmer::{Cancel, Error, Status};
 use crate::failure::{Failure, Outcome};
 
 /// How long a cancelled call may take to end by itself. Nothing is lost afterwards: files are renamed into place whole.
-const GRACE: Duration = Duration::from_secs(2);
+pub const GRACE: Duration = Duration::from_secs(2);
+/// The same for training, which saves after the micro-batch at hand.
+pub const TRAIN_GRACE: Duration = Duration::from_secs(60);
 
 /// The two streams of the process and the flag that Ctrl-C sets.
 pub struct Console {
@@ -28,12 +30,12 @@ impl Console {
         Self { json, quiet, cancel: Cancel::new() }
     }
 
-    /// Makes Ctrl-C set the cancel flag, and end the process when the work does not stop soon after.
-    pub fn stop_on_interrupt(&self) -> Result<(), ctrlc::Error> {
+    /// Makes Ctrl-C, SIGTERM and SIGHUP set the cancel flag, and end the process when the work does not stop soon after.
+    pub fn stop_on_interrupt(&self, grace: Duration) -> Result<(), ctrlc::Error> {
         let cancel = self.cancel.clone();
         ctrlc::set_handler(move || {
             cancel.request();
-            std::thread::sleep(GRACE);
+            std::thread::sleep(grace);
             std::process::exit(130);
         })
     }

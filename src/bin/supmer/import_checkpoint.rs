@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use supmer::Bundle;
 use supmer::bundle::Origin;
 use supmer::interchange::checkpoint::import_checkpoint;
+use supmer::{Bundle, Model, ModelOptions};
 
 use crate::console::Console;
 use crate::failure::Outcome;
 use crate::files;
-use crate::options::{ModelArguments, Weights};
 
 /// Arguments of `supmer import-checkpoint`.
 #[derive(Args)]
@@ -35,7 +34,7 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
     files::check_place(&arguments.out)?;
     let mut bundle = import_checkpoint(&arguments.prompt, arguments.regularizer.as_deref())?;
     if let Some(path) = &arguments.model {
-        let model = ModelArguments { model: path.clone(), threads: 1, weights: Weights::Auto }.load()?;
+        let model = Model::load(path, &ModelOptions { thread_count: 1, ..ModelOptions::default() })?;
         bundle.check(model.backbone())?;
         let origin = Origin { fingerprint: Some(model.backbone().fingerprint().clone()), ..bundle.origin().clone() };
         bundle = Bundle::new(bundle.prompt().clone(), bundle.regularization().cloned(), origin)?;

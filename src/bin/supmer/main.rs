@@ -17,8 +17,11 @@ mod progress;
 mod results;
 mod rows;
 mod statistics;
+#[cfg(feature = "train")]
+mod train;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -63,6 +66,10 @@ enum Command {
     /// Describe a GGUF file, a model folder, an adapter or a bundle
     #[command(after_help = EXIT_CODES)]
     Inspect(inspect::Arguments),
+    /// Make a bundle by meta-training
+    #[cfg(feature = "train")]
+    #[command(after_help = EXIT_CODES)]
+    Train(train::Arguments),
     /// Reproduce the numbers of a parity folder
     #[cfg(feature = "train")]
     #[command(hide = true, after_help = EXIT_CODES)]
@@ -78,10 +85,21 @@ enum Command {
     ImportPeft(import_peft::Arguments),
 }
 
+impl Command {
+    /// How long it may take to end once it was interrupted.
+    fn grace(&self) -> Duration {
+        match self {
+            #[cfg(feature = "train")]
+            Command::Train(_) => console::TRAIN_GRACE,
+            _ => console::GRACE,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let line = CommandLine::parse();
     let console = Console::new(line.json, line.quiet);
-    if let Err(error) = console.stop_on_interrupt() {
+    if let Err(error) = console.stop_on_interrupt(line.command.grace()) {
         console.warn(&format!("Ctrl-C will end the program at once: {error}"));
     }
     let outcome = match &line.command {
@@ -90,6 +108,8 @@ fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(arguments, &console),
         Command::Results(arguments) => results::run(arguments, &console),
         Command::Inspect(arguments) => inspect::run(arguments, &console),
+        #[cfg(feature = "train")]
+        Command::Train(arguments) => train::run(arguments, &console),
         #[cfg(feature = "train")]
         Command::Parity(arguments) => parity::run(arguments, &console),
         Command::ImportCheckpoint(arguments) => import_checkpoint::run(arguments, &console),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use supmer::adapt::PromptStart;
+use supmer::kernels::Isa;
 use supmer::{AdaptOptions, Adapter, Bundle, Model, ModelOptions, WeightMode};
 
 use crate::failure::Outcome;
@@ -22,6 +23,24 @@ pub struct ModelArguments {
     /// How the frozen weights are held in memory
     #[arg(long, value_enum, default_value_t = Weights::Auto)]
     pub weights: Weights,
+    /// Instructions of the processor
+    #[arg(long, value_enum, default_value_t = Instructions::Auto)]
+    pub instructions: Instructions,
+}
+
+/// Instructions that the kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Instructions {
+    /// The best that the processor has, AMX left out
+    Auto,
+    /// Those that every processor of the family has
+    Portable,
+    /// AVX2 with FMA
+    Avx2,
+    /// AVX-512
+    Avx512,
+    /// AMX tiles on top of AVX-512
+    Amx,
 }
 
 /// How the frozen weights are held in memory.
@@ -38,8 +57,12 @@ pub enum Weights {
 impl ModelArguments {
     /// Loads the model.
     pub fn load(&self) -> Outcome<Arc<Model>> {
-        let options =
-            ModelOptions { thread_count: self.threads, weights: self.weights.mode(), ..ModelOptions::default() };
+        let options = ModelOptions {
+            thread_count: self.threads,
+            weights: self.weights.mode(),
+            isa: self.instructions.isa(),
+            ..ModelOptions::default()
+        };
         Ok(Model::load(&self.model, &options)?)
     }
 }
@@ -79,6 +102,19 @@ pub struct StartArguments {
     /// Start from the embedded tokens of this text
     #[arg(long, value_name = "TEXT")]
     pub prompt_text: Option<String>,
+}
+
+impl Instructions {
+    /// The library's name of it.
+    fn isa(self) -> Option<Isa> {
+        match self {
+            Instructions::Auto => None,
+            Instructions::Portable => Some(Isa::Portable),
+            Instructions::Avx2 => Some(Isa::Avx2),
+            Instructions::Avx512 => Some(Isa::Avx512),
+            Instructions::Amx => Some(Isa::Amx),
+        }
+    }
 }
 
 /// How to adapt.
@@ -198,7 +234,7 @@ pub fn load_adapter(path: &Path) -> Outcome<Arc<Adapter>> {
 }
 
 /// Parses `300000000`, `300MB` or `512MiB`.
-fn parse_bytes(text: &str) -> Result<usize, String> {
+pub fn parse_bytes(text: &str) -> Result<usize, String> {
     let wrong = || format!("expected bytes such as 300000000, 300MB or 512MiB, not '{text}'");
     let text_end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(text_end);

@@ -37,9 +37,10 @@ impl AdaptProgress {
     /// Shows what the library reports.
     pub fn update(&mut self, progress: Progress) {
         match progress.stage {
-            Stage::Step => self.loss = progress.loss,
+            Stage::Step | Stage::Train => self.loss = progress.loss,
             Stage::Dev => self.dev_accuracy = progress.accuracy,
-            Stage::Predict | Stage::Load | Stage::Train => return,
+            Stage::Prepare => self.loss = f32::NAN,
+            Stage::Predict | Stage::Load => return,
         }
         if let Some(bar) = &self.bar {
             bar.set_length(progress.total as u64);
@@ -47,9 +48,12 @@ impl AdaptProgress {
             bar.set_message(self.figures());
         }
         let line = progress.done * LINES / progress.total.max(1);
-        if self.lines && progress.stage == Stage::Step && line > self.last_line {
+        // Another kind of work has begun.
+        self.last_line = self.last_line.min(line);
+        if self.lines && progress.stage != Stage::Dev && line > self.last_line {
             self.last_line = line;
-            eprintln!("step {} of {}  {}", progress.done, progress.total, self.figures());
+            let unit = if progress.stage == Stage::Prepare { "sentence" } else { "step" };
+            eprintln!("{unit} {} of {}  {}", progress.done, progress.total, self.figures());
         }
     }
 

@@ -99,7 +99,7 @@ impl AnchorTask {
         Ok(sequences)
     }
 
-    /// The filled template with one row for each option's field and the vectors that go there; no answer yet.
+    /// The filled template, without an answer, with a given row for each option's field.
     fn with_centers(
         &self,
         example: &Example,

@@ -19,7 +19,7 @@ mod words;
 
 pub use anchor_task::AnchorTask;
 pub use options::{AnchorOptions, CenterRows, Format, SetSizes};
-pub use source::{AnchorTasks, StepTask, ValidationTask};
+pub use source::{AnchorTasks, HeldOutTask, StepTask};
 
 #[cfg(test)]
 mod tests;

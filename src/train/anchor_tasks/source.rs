@@ -41,7 +41,7 @@ pub struct StepTask {
 
 /// A task from held-out clusters, to be adapted to and then scored.
 #[derive(Clone, Debug)]
-pub struct ValidationTask {
+pub struct HeldOutTask {
     /// The task as text.
     pub text: AnchorTask,
     /// Support and query mini-batches; no query batch has a partner to be mixed with (they are empty).
@@ -50,6 +50,13 @@ pub struct ValidationTask {
     pub answers: Vec<u32>,
     /// Position of the gold label of every query example, mini-batches one after another.
     pub gold: Vec<usize>,
+}
+
+impl HeldOutTask {
+    /// Whether a network can score its texts: not when a text holds vectors in place of tokens.
+    pub fn can_be_scored(&self) -> bool {
+        self.task.query.iter().flat_map(|(own, _)| own).all(|sequence| sequence.given.is_empty())
+    }
 }
 
 /// The clusters and words of training, or those of validation.
@@ -139,7 +146,7 @@ impl<'a> AnchorTasks<'a> {
     /// mixed.
     ///
     /// Errors: `InvalidOption` when the held-out clusters are too few or too small for the format, or it is off.
-    pub fn validation(&self, format: Format, count: usize) -> Result<Vec<ValidationTask>> {
+    pub fn validation(&self, format: Format, count: usize) -> Result<Vec<HeldOutTask>> {
         let sizes = self.sizes(format)?;
         self.check(format, sizes, &self.held_out, "held-out")?;
         (0..count).map(|at| self.validation_task(format, sizes, at)).collect()
@@ -173,7 +180,7 @@ impl<'a> AnchorTasks<'a> {
         Ok(StepTask { format, task: MetaTask { support, query, domain_similarity } })
     }
 
-    fn validation_task(&self, format: Format, sizes: SetSizes, at: usize) -> Result<ValidationTask> {
+    fn validation_task(&self, format: Format, sizes: SetSizes, at: usize) -> Result<HeldOutTask> {
         let stream = format!("{} validation task {at}", format.name());
         let mut draw = self.draw(&self.held_out, Random::new(self.options.seed, &stream));
         let wording = self.wording(format, &mut draw.random)?;
@@ -182,7 +189,7 @@ impl<'a> AnchorTasks<'a> {
         let query = self.batches(&text, &text.query, sizes.query_batch)?;
         let query = query.into_iter().map(|batch| (batch, Vec::new())).collect();
         let (answers, gold) = (text.answers(self.backbone.tokenizer())?, text.gold(&text.query)?);
-        Ok(ValidationTask { text, task: MetaTask { support, query, domain_similarity: 1.0 }, answers, gold })
+        Ok(HeldOutTask { text, task: MetaTask { support, query, domain_similarity: 1.0 }, answers, gold })
     }
 
     fn batches(&self, task: &AnchorTask, examples: &[crate::Example], size: usize) -> Result<Vec<Vec<Sequence>>> {

@@ -22,6 +22,8 @@ public struct ModelOptions: Sendable {
         case avx2 = 2
         /// AVX-512.
         case avx512 = 3
+        /// AMX tiles on top of AVX-512, only on request: the system is asked to save their state for the whole process.
+        case amx = 4
     }
 
     /// Bytes of adapted prompts' states that are kept for fast prediction; 0 = 64 MiB, 1 = keep none.

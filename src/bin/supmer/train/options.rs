@@ -1,0 +1,130 @@
+//! The knobs of meta-training.
+
+use clap::{Args, ValueEnum};
+use supmer::bundle::Advice;
+use supmer::gradient_regularizer::Rescaling;
+use supmer::train::{Curriculum, MetaOptions, PromptGradient, Similarity, TrainOptions};
+
+use crate::options::parse_bytes;
+
+/// How to train; without an option the default for the model's family holds.
+#[derive(Args)]
+pub struct TrainArguments {
+    /// Meta steps; both rates fall linearly to 0 over them
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// eta, the size of the inner step
+    #[arg(long, value_name = "RATE")]
+    inner_rate: Option<f32>,
+    /// First learning rate of the prompt
+    #[arg(long, value_name = "RATE")]
+    prompt_rate: Option<f32>,
+    /// First learning rate of the regularizer
+    #[arg(long, value_name = "RATE")]
+    phi_rate: Option<f32>,
+    /// Largest norm of either gradient; 0 = no clipping
+    #[arg(long, value_name = "NORM", default_value_t = MetaOptions::default().clip_norm)]
+    clip_norm: f32,
+    /// How the regularizer's output is brought to the gradient's size while training
+    #[arg(long, value_enum, default_value_t = Scale::RowL2)]
+    rescaling: Scale,
+    /// The same while adapting with the bundle
+    #[arg(long, value_enum, default_value_t = Scale::RowL2)]
+    adapt_rescaling: Scale,
+    /// Move the prompt by the last task of a step alone, as the authors' code does
+    #[arg(long)]
+    last_task: bool,
+    /// Constant mixing weights' distribution: no curriculum
+    #[arg(long)]
+    no_curriculum: bool,
+    /// Weight of the gate's regularization loss
+    #[arg(long, value_name = "WEIGHT", default_value_t = MetaOptions::default().gate_weight)]
+    gate_weight: f32,
+    /// alpha of the mixing weight's Beta distribution
+    #[arg(long, value_name = "ALPHA", default_value_t = Curriculum::default().alpha)]
+    mixing_alpha: f64,
+    /// m of the curriculum
+    #[arg(long, value_name = "M", default_value_t = Curriculum::default().base)]
+    curriculum_base: f64,
+    /// Average the bundle's prompt and regularizer over so many of the last steps
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    average_over: usize,
+    /// Seed of start, tasks and mixing weights
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().seed)]
+    seed: u64,
+    /// Steps between validations on held-out text; 0 = none
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().validate_every)]
+    validate_every: usize,
+    /// Steps between checkpoints
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().checkpoint_every)]
+    checkpoint_every: usize,
+    /// Save and stop after so many hours; 0 = no limit
+    #[arg(long, value_name = "HOURS", default_value_t = 0.0)]
+    max_hours: f64,
+    /// Held-out tasks of each format
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub validation_tasks: usize,
+    /// Memory that the activations of one micro-batch may take, such as 200MB; 0 = no limit
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = 0)]
+    memory_limit: usize,
+    /// Steps of adaptation that the bundle advises
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    advise_steps: usize,
+    /// Learning rate of adaptation that the bundle advises
+    #[arg(long, value_name = "RATE", default_value_t = 0.005)]
+    advise_rate: f32,
+}
+
+/// A rescaling by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scale {
+    RowL2,
+    WholeL2,
+    RowMeanAbs,
+    WholeMeanAbs,
+}
+
+impl From<Scale> for Rescaling {
+    fn from(scale: Scale) -> Self {
+        match scale {
+            Scale::RowL2 => Rescaling::RowL2,
+            Scale::WholeL2 => Rescaling::WholeL2,
+            Scale::RowMeanAbs => Rescaling::RowMeanAbs,
+            Scale::WholeMeanAbs => Rescaling::WholeMeanAbs,
+        }
+    }
+}
+
+impl TrainArguments {
+    /// `default` with what was asked for put in.
+    pub fn options(&self, default: TrainOptions) -> TrainOptions {
+        let steps = self.steps.unwrap_or(default.meta.steps);
+        let meta = MetaOptions {
+            inner_rate: self.inner_rate.unwrap_or(default.meta.inner_rate),
+            prompt_rate: self.prompt_rate.unwrap_or(default.meta.prompt_rate),
+            phi_rate: self.phi_rate.unwrap_or(default.meta.phi_rate),
+            steps,
+            clip_norm: self.clip_norm,
+            rescaling: self.rescaling.into(),
+            prompt_gradient: if self.last_task { PromptGradient::LastTask } else { PromptGradient::MeanOverTasks },
+            similarity: if self.no_curriculum { Similarity::Dead } else { Similarity::Live },
+            gate_weight: self.gate_weight,
+            curriculum: Curriculum { alpha: self.mixing_alpha, base: self.curriculum_base },
+        };
+        TrainOptions {
+            meta,
+            seed: self.seed,
+            average_over: self.average_over,
+            adapt_rescaling: self.adapt_rescaling.into(),
+            validate_every: self.validate_every,
+            checkpoint_every: self.checkpoint_every,
+            max_hours: self.max_hours,
+            memory_limit: self.memory_limit,
+        }
+    }
+
+    /// What the bundle advises.
+    pub fn advice(&self) -> Advice {
+        Advice { steps: self.advise_steps, learning_rate: self.advise_rate, batch_size: 8 }
+    }
+}

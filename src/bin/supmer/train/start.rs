@@ -1,0 +1,43 @@
+//! What a run starts from.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use supmer::Bundle;
+use supmer::train::StartOptions;
+
+use crate::failure::Outcome;
+
+/// theta and phi before the first step.
+#[derive(Args)]
+pub struct StartArguments {
+    /// Rows of the prompt [default: 20, T5: 100]
+    #[arg(long, value_name = "ROWS", conflicts_with = "init_bundle")]
+    prompt_length: Option<usize>,
+    /// Start the prompt from the embedded tokens of this text instead of rows of the vocabulary
+    #[arg(long, value_name = "TEXT", conflicts_with = "init_bundle")]
+    init_text: Option<String>,
+    /// Start from prompt and regularizer of an earlier bundle
+    #[arg(long, value_name = "FILE")]
+    init_bundle: Option<PathBuf>,
+    /// Rank of the gradient regularizer; 0 trains a prompt without one [default: 32, T5: its width]
+    #[arg(long, value_name = "N", conflicts_with = "init_bundle")]
+    rank: Option<usize>,
+    /// Layers of the gradient regularizer
+    #[arg(long, value_name = "N", default_value_t = StartOptions::default().layers)]
+    regularizer_layers: usize,
+}
+
+impl StartArguments {
+    /// The library's options; reads the bundle.
+    pub fn options(&self) -> Outcome<StartOptions> {
+        Ok(StartOptions {
+            prompt_length: self.prompt_length.unwrap_or(0),
+            text: self.init_text.clone(),
+            rank: self.rank,
+            layers: self.regularizer_layers,
+            bundle: self.init_bundle.as_deref().map(Bundle::load).transpose()?.map(Arc::new),
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! Where the tasks of a run come from: text that is clustered, or labelled sets.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use supmer::train::{AnchorOptions, CenterRows, ClusterOptions, Format, LabelledOptions, SentenceOptions};
+
+/// What to train on.
+#[derive(Args)]
+pub struct TaskArguments {
+    /// Text: a folder of .txt files (a paragraph a line, an empty line ends a document) and .jsonl files ("text"), or a file
+    #[arg(long, value_name = "PATH", required_unless_present = "labelled")]
+    pub corpus: Option<PathBuf>,
+    /// Read only the files of these names [default: all]
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "corpus")]
+    pub files: Option<Vec<String>>,
+    /// Folder of a MiniLM sentence encoder [default: the model's own pooled states]
+    #[arg(long, value_name = "DIR", requires = "corpus")]
+    pub encoder: Option<PathBuf>,
+    /// Folders of labelled tasks (task.json and train.jsonl each) to train on instead of text
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "corpus")]
+    pub labelled: Vec<PathBuf>,
+    /// K, the number of clusters
+    #[arg(long, value_name = "K", default_value_t = ClusterOptions::default().count)]
+    clusters: usize,
+    /// Share of the clusters that only validation tasks are drawn from
+    #[arg(long, value_name = "SHARE", default_value_t = ClusterOptions::default().held_out)]
+    held_out: f64,
+    /// Mini-batches of K-means
+    #[arg(long, value_name = "N", default_value_t = ClusterOptions::default().steps)]
+    cluster_steps: usize,
+    /// Fewest characters of a sentence
+    #[arg(long, value_name = "N", default_value_t = SentenceOptions::default().min_characters)]
+    min_characters: usize,
+    /// Most characters of a sentence
+    #[arg(long, value_name = "N", default_value_t = SentenceOptions::default().max_characters)]
+    max_characters: usize,
+    /// Formats of anchor tasks and how often each is drawn, such as nsp=1,scss=2; others are off.
+    /// Known: nsp nss scsp scss scc, and of our own topic cloze
+    #[arg(long, value_name = "NAME=WEIGHT", value_delimiter = ',')]
+    formats: Vec<FormatWeight>,
+    /// Support examples of a task [default: 8, T5: 16]
+    #[arg(long, value_name = "N")]
+    support: Option<usize>,
+    /// Query examples of a task [default: 8, T5: 16]
+    #[arg(long, value_name = "N")]
+    query: Option<usize>,
+    /// Examples of a support mini-batch [default: by format]
+    #[arg(long, value_name = "N")]
+    support_batch: Option<usize>,
+    /// Examples of a query mini-batch, which has one mixing weight [default: by format]
+    #[arg(long, value_name = "N")]
+    query_batch: Option<usize>,
+    /// Answers of multi-choice and single-sentence tasks
+    #[arg(long, value_name = "N", default_value_t = AnchorOptions::default().choices)]
+    choices: usize,
+    /// Tasks of one step [default: 2, T5: 4]
+    #[arg(long, value_name = "N")]
+    tasks_per_step: Option<usize>,
+    /// Let the tasks of one step be of different formats
+    #[arg(long)]
+    mix_formats: bool,
+    /// Most tokens of a filled template [default: 128, T5: 412]
+    #[arg(long, value_name = "N")]
+    max_tokens: Option<usize>,
+    /// What stands for a cluster in single-sentence tasks
+    #[arg(long, value_enum, default_value_t = Centers::Backbone)]
+    center_rows: Centers,
+    /// Most classes of a labelled task
+    #[arg(long, value_name = "N", default_value_t = LabelledOptions::default().most_classes)]
+    most_classes: usize,
+    /// Support and query examples of a class of a labelled task
+    #[arg(long, value_name = "N", default_value_t = LabelledOptions::default().support)]
+    class_examples: usize,
+}
+
+/// What stands for a cluster in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Centers {
+    /// A vector in the space of the model's embeddings
+    Backbone,
+    /// The centre as it is; the encoder's width must be the model's
+    SentenceEncoder,
+}
+
+/// A format and how often it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct FormatWeight(Format, f64);
+
+impl FromStr for FormatWeight {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, weight) = text.split_once('=').unwrap_or((text, "1"));
+        let Some(format) = Format::ALL.into_iter().find(|format| format.name() == name) else {
+            let known: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+            return Err(format!("no format is called '{name}'; known are {}", known.join(", ")));
+        };
+        let weight = weight.parse().map_err(|_| format!("the weight of {name} must be a number, not '{weight}'"))?;
+        Ok(Self(format, weight))
+    }
+}
+
+impl TaskArguments {
+    /// Which sentences are kept.
+    pub fn sentences(&self) -> SentenceOptions {
+        SentenceOptions { min_characters: self.min_characters, max_characters: self.max_characters }
+    }
+
+    /// How they are clustered.
+    pub fn clustering(&self, seed: u64) -> ClusterOptions {
+        ClusterOptions {
+            count: self.clusters,
+            held_out: self.held_out,
+            steps: self.cluster_steps,
+            seed,
+            ..ClusterOptions::default()
+        }
+    }
+
+    /// `default` with what was asked for put in.
+    pub fn anchor(&self, default: AnchorOptions, seed: u64) -> AnchorOptions {
+        let mut options = AnchorOptions {
+            tasks_per_step: self.tasks_per_step.unwrap_or(default.tasks_per_step),
+            one_format_a_step: default.one_format_a_step && !self.mix_formats,
+            choices: self.choices,
+            max_tokens: self.max_tokens.unwrap_or(default.max_tokens),
+            center_rows: match self.center_rows {
+                Centers::Backbone => CenterRows::Backbone,
+                Centers::SentenceEncoder => CenterRows::SentenceEncoder,
+            },
+            seed,
+            ..default
+        };
+        for (format, sizes) in &mut options.formats {
+            let asked = self.formats.iter().find(|asked| asked.0 == *format).map(|asked| asked.1);
+            if !self.formats.is_empty() {
+                sizes.weight = asked.unwrap_or(0.0);
+            }
+            sizes.support = self.support.unwrap_or(sizes.support);
+            sizes.query = self.query.unwrap_or(sizes.query);
+            sizes.support_batch = self.support_batch.unwrap_or(sizes.support_batch);
+            sizes.query_batch = self.query_batch.unwrap_or(sizes.query_batch);
+        }
+        options
+    }
+
+    /// How labelled tasks are drawn.
+    pub fn labelled(&self, seed: u64) -> LabelledOptions {
+        let default = LabelledOptions::default();
+        LabelledOptions {
+            seed,
+            tasks_per_step: self.tasks_per_step.unwrap_or(default.tasks_per_step),
+            most_classes: self.most_classes,
+            support: self.class_examples,
+            query: self.class_examples,
+            max_tokens: self.max_tokens.unwrap_or(default.max_tokens),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_named_with_a_weight() {
+        assert_eq!("nsp=0.5".parse(), Ok(FormatWeight(Format::NextPair, 0.5)));
+        assert_eq!("cloze".parse(), Ok(FormatWeight(Format::HiddenWord, 1.0)));
+        for wrong in ["", "nsq=1", "nsp=x", "nsp=1=2"] {
+            assert!(wrong.parse::<FormatWeight>().is_err(), "{wrong} was taken");
+        }
+    }
+}

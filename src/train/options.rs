@@ -1,0 +1,90 @@
+//! How a training run goes on around its meta steps.
+
+use serde::{Deserialize, Serialize};
+
+use super::MetaOptions;
+use super::start::is_t5;
+use crate::backbone::Backbone;
+use crate::error::{Result, Status, fail};
+use crate::gradient_regularizer::Rescaling;
+use crate::limits::{MAX_STEPS, within};
+
+/// How to train a bundle. What changes the result is serialized: it is the recipe that the bundle keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// The meta step, its rates and its number of steps.
+    pub meta: MetaOptions,
+    /// Seed of the mixing weights; the tasks have a seed of their own.
+    pub seed: u64,
+    /// How many of the last steps theta and phi are averaged over for the bundle; 1 = the last alone (deviation: the
+    /// authors take the last).
+    pub average_over: usize,
+    /// Rescaling that adaptation uses with the bundle; the authors train with `RowL2` and adapt with `WholeL2`.
+    pub adapt_rescaling: Rescaling,
+    /// Steps between validations; 0 = none.
+    #[serde(skip)]
+    pub validate_every: usize,
+    /// Steps between checkpoints.
+    #[serde(skip)]
+    pub checkpoint_every: usize,
+    /// Hours after which the run saves and stops; 0 = no limit. The schedules follow the steps, not the clock.
+    #[serde(skip)]
+    pub max_hours: f64,
+    /// Bytes that the activations of one micro-batch may take; 0 = no limit.
+    pub memory_limit: usize,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            meta: MetaOptions::default(),
+            seed: 1,
+            average_over: 1,
+            adapt_rescaling: Rescaling::RowL2,
+            validate_every: 1_000,
+            checkpoint_every: 100,
+            max_hours: 0.0,
+            memory_limit: 0,
+        }
+    }
+}
+
+impl TrainOptions {
+    /// The default for `backbone`: the published setting for T5; for a decoder-only network one of our own, whose rates
+    /// follow the spread of its embeddings (SmolLM2: 0.12 an element, where T5-base's published prompt has 18.5).
+    pub fn for_backbone(backbone: &dyn Backbone) -> Self {
+        if is_t5(backbone) {
+            return Self::default();
+        }
+        let meta =
+            MetaOptions { inner_rate: 0.3, prompt_rate: 0.005, phi_rate: 1e-3, steps: 3_000, ..Default::default() };
+        Self { meta, ..Self::default() }
+    }
+
+    /// Checks every range. Errors: `InvalidOption` names the option, its range and what was given.
+    pub fn validate(&self) -> Result<()> {
+        let meta = &self.meta;
+        within("steps", meta.steps, 1..=MAX_STEPS)?;
+        within("average_over", self.average_over, 1..=meta.steps)?;
+        within("checkpoint_every", self.checkpoint_every, 1..=MAX_STEPS)?;
+        within("validate_every", self.validate_every, 0..=MAX_STEPS)?;
+        within("max_hours", self.max_hours, 0.0..=1e6)?;
+        for (name, rate) in [
+            ("inner_rate", meta.inner_rate),
+            ("prompt_rate", meta.prompt_rate),
+            ("phi_rate", meta.phi_rate),
+            ("clip_norm", meta.clip_norm),
+            ("gate_weight", meta.gate_weight),
+        ] {
+            within(name, rate, 0.0..=1e6)?;
+        }
+        within("curriculum alpha", meta.curriculum.alpha, 1e-3..=1e3)?;
+        if !(meta.curriculum.base > 1.0 && meta.curriculum.base <= 1e6) {
+            return fail(
+                Status::InvalidOption,
+                format!("option curriculum base must be above 1 and at most 1e6, {} was given", meta.curriculum.base),
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! The whole way: text -> sentences -> embeddings -> clusters -> anchor tasks -> meta steps -> bundle.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::embedding::{Embedder, EmbeddingTable, MiniLm, PooledStates};
+use super::start::is_t5;
+use super::{
+    AnchorOptions, AnchorTasks, ClusterOptions, Clusters, Corpus, SentenceOptions, SentenceStore, StartOptions,
+    StepTask, StepTasks, TaskKind, TaskSource, TrainOptions, Trained, Trainer, ValidationTask,
+};
+use crate::adapt::Control;
+use crate::backbone::{Backbone, Sequence};
+use crate::bundle::Advice;
+use crate::error::Result;
+use crate::model::Model;
+use crate::runtime::{Progress, Stage};
+
+/// How to make a bundle from text.
+#[derive(Clone, Debug)]
+pub struct PipelineOptions {
+    /// Names of the corpus's files to read; `None` = all.
+    pub files: Option<Vec<String>>,
+    /// Folder of a MiniLM sentence encoder; `None` = the backbone's own pooled states.
+    pub encoder: Option<PathBuf>,
+    /// Which sentences are kept.
+    pub sentences: SentenceOptions,
+    /// How they are clustered.
+    pub clusters: ClusterOptions,
+    /// Which tasks are drawn from the clusters.
+    pub tasks: AnchorOptions,
+    /// Held-out tasks of each format (published: 4).
+    pub validation_tasks: usize,
+    /// theta and phi before the first step.
+    pub start: StartOptions,
+    /// The meta steps.
+    pub train: TrainOptions,
+    /// Settings of adaptation that the bundle advises; `None` = the library's defaults.
+    pub advice: Option<Advice>,
+}
+
+impl PipelineOptions {
+    /// The default for `backbone`: as published for T5; for a decoder-only network smaller tasks of all formats, those
+    /// with words as labels included.
+    pub fn for_backbone(backbone: &dyn Backbone) -> Self {
+        Self {
+            files: None,
+            encoder: None,
+            sentences: SentenceOptions::default(),
+            clusters: ClusterOptions::default(),
+            tasks: if is_t5(backbone) { AnchorOptions::default() } else { AnchorOptions::causal() },
+            validation_tasks: 4,
+            start: StartOptions::default(),
+            train: TrainOptions::for_backbone(backbone),
+            advice: None,
+        }
+    }
+}
+
+/// Clustered sentences, ready for tasks to be drawn from them.
+pub struct ClusteredText {
+    /// The sentences.
+    pub sentences: SentenceStore,
+    /// Their clusters.
+    pub clusters: Clusters,
+    recipe: Value,
+}
+
+impl ClusteredText {
+    /// Reads `corpus`, a folder or file, into the folder `work`; what an earlier call with the same text and options left
+    /// there is used again. Progress counts sentences as they are embedded, then as they are clustered.
+    ///
+    /// Errors: those of the corpus, the encoder and the clustering; `Cancelled` (the next call goes on from there).
+    pub fn build(
+        backbone: &dyn Backbone,
+        corpus: &Path,
+        work: &Path,
+        options: &PipelineOptions,
+        control: &mut Control<'_>,
+    ) -> Result<Self> {
+        let cancel = control.cancel.clone();
+        let mut tell = |done, total| {
+            let heard = Progress { stage: Stage::Prepare, done, total, loss: f32::NAN, accuracy: f32::NAN };
+            if control.tell(heard).is_err() {
+                cancel.request();
+            }
+        };
+        let corpus = Corpus::open(corpus, options.files.as_deref())?;
+        let sentences = SentenceStore::build(&corpus, &options.sentences, work, &cancel)?;
+        let embedder: Box<dyn Embedder + '_> = match &options.encoder {
+            Some(folder) => Box::new(MiniLm::load(folder)?),
+            None => Box::new(PooledStates::new(backbone)),
+        };
+        let table = EmbeddingTable::build(&sentences, embedder.as_ref(), work, &mut tell, &cancel)?;
+        let clusters = Clusters::build(&table, &options.clusters, 0, work, &mut tell, &cancel)?;
+        let recipe = json!({
+            "files": sentences.corpus().files, "sentences": options.sentences, "encoder": embedder.id(),
+            "clusters": options.clusters, "tasks": options.tasks,
+        });
+        Ok(Self { sentences, clusters, recipe })
+    }
+}
+
+/// Anchor tasks as the trainer takes them.
+pub struct AnchorSource<'a> {
+    /// The stream of tasks.
+    pub tasks: AnchorTasks<'a>,
+    text: &'a ClusteredText,
+    validation_tasks: usize,
+}
+
+impl<'a> AnchorSource<'a> {
+    /// Tasks drawn from `text` for `backbone`. Errors: as [`AnchorTasks::new`].
+    pub fn new(
+        text: &'a ClusteredText,
+        backbone: &'a dyn Backbone,
+        options: &PipelineOptions,
+        control: &Control<'_>,
+    ) -> Result<Self> {
+        let tasks = AnchorTasks::new(&text.sentences, &text.clusters, backbone, &options.tasks, &control.cancel)?;
+        Ok(Self { tasks, text, validation_tasks: options.validation_tasks })
+    }
+}
+
+impl TaskSource for AnchorSource<'_> {
+    fn tasks(&self, step: usize) -> Result<StepTasks> {
+        let answers = |task: &super::MetaTask<Vec<Sequence>>| {
+            let mut answers: Vec<&[u32]> =
+                task.support.iter().flatten().map(|sequence| sequence.answer.as_slice()).collect();
+            answers.sort_unstable();
+            answers.dedup();
+            answers.len().max(1) as f64
+        };
+        let drawn = self.tasks.tasks_at(step)?.into_iter();
+        let kind = |task: &StepTask| TaskKind { format: task.format.name(), chance_loss: answers(&task.task).ln() };
+        let (kinds, tasks) = drawn.map(|task| (kind(&task), task.task)).unzip();
+        Ok(StepTasks { tasks, kinds })
+    }
+
+    fn validation(&self) -> Result<Vec<ValidationTask>> {
+        let mut tasks = Vec::new();
+        for format in self.tasks.formats() {
+            for task in self.tasks.validation(format, self.validation_tasks)? {
+                tasks.push(ValidationTask {
+                    kind: TaskKind { format: format.name(), chance_loss: (task.answers.len() as f64).ln() },
+                    answers: task.can_be_scored().then(|| task.answers.iter().map(|&id| vec![id]).collect()),
+                    task: task.task,
+                });
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn recipe(&self) -> Value {
+        self.text.recipe.clone()
+    }
+
+    fn corpus_digest(&self) -> Option<String> {
+        Some(self.text.sentences.corpus().digest.clone())
+    }
+}
+
+/// Trains a bundle for `model` from the text at `corpus`; the folder `work`, which is made when it is missing, holds
+/// sentences, clusters, checkpoint and metrics. With `resume` the run goes on from its checkpoint.
+///
+/// Errors: those of [`ClusteredText::build`], [`AnchorSource::new`] and [`Trainer::run`].
+pub fn train_bundle(
+    model: &Model,
+    corpus: &Path,
+    work: &Path,
+    options: &PipelineOptions,
+    resume: bool,
+    mut control: Control<'_>,
+) -> Result<Trained> {
+    options.train.validate()?;
+    let backbone = model.backbone();
+    let start = options.start.start(model, options.train.seed)?;
+    let text = ClusteredText::build(backbone, corpus, work, options, &mut control)?;
+    let source = AnchorSource::new(&text, backbone, options, &control)?;
+    let advice = options.advice;
+    Trainer { backbone, source: &source, options: &options.train, start, advice, folder: work }.run(resume, control)
+}
