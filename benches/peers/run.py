@@ -96,7 +96,7 @@ def meta_step(places: Places, args: argparse.Namespace) -> str:
         f"about 25 tokens\n\n"
         f"{Times(groups, args.warm_ups).table()}\n\n"
         f"Query losses over {steps} steps from the same start over the same examples:\n\n"
-        f"{loss_table(groups, names, 'hand-written, oneDNN')}\n"
+        f"{loss_table(groups, names, 'hand-written, AVX-512 path')}\n"
     )
 
 

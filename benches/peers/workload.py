@@ -58,7 +58,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--matmul",
         choices=("highest", "medium"),
         default="highest",
-        help="highest: MKL; medium: oneDNN (AVX-512, still float32 without AMX)",
+        help="highest: MKL; medium: oneDNN (float32 with AVX-512, but bfloat16 where there is AMX)",
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--serve", action="store_true", help="obey run.py")
