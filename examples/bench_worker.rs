@@ -14,6 +14,7 @@ use serde_json::json;
 use supmer::adapt::{AdamW, linear_decay, tokenize};
 use supmer::adapter::Lineage;
 use supmer::backbone::Wanted;
+use supmer::kernels::Isa;
 use supmer::predict::PreparedTask;
 use supmer::runtime::peak_bytes;
 use supmer::{Adapter, Cancel, Model, ModelOptions, PredictOptions, SoftPrompt, Task, WeightMode, predict};
@@ -30,7 +31,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let option = |name: &str| options.get(name).copied().ok_or_else(|| format!("{name} is missing"));
 
     let weights = if option("--weights")? == "expanded" { WeightMode::Expanded } else { WeightMode::Stored };
-    let isa = options.get("--instructions").map(|_| supmer::kernels::Isa::Amx);
+    let isa = match options.get("--instructions") {
+        None => None,
+        Some(&"amx") => Some(Isa::Amx),
+        Some(other) => return Err(format!("--instructions takes amx, not {other}").into()),
+    };
     let model_options =
         ModelOptions { thread_count: option("--threads")?.parse()?, weights, isa, ..ModelOptions::default() };
     let model = Model::load(option("--model")?, &model_options)?;

@@ -27,7 +27,9 @@ pub struct Checkpoint {
     pub state: MetaState,
     /// The mean over the last steps so far.
     pub average: Average,
-    /// Bytes of the metrics file that belong to the steps done.
+    /// The step before which held-out tasks were last tried.
+    pub validated: Option<usize>,
+    /// Bytes of the metrics file that belong to what was done.
     pub metrics_bytes: u64,
 }
 
@@ -39,6 +41,7 @@ struct Manifest {
     /// Bits of s, of which JSON's decimal form is not exact; none before the first step.
     similarity_bits: Option<u64>,
     averaged: usize,
+    validated: Option<usize>,
     metrics_bytes: u64,
     prompt_length: usize,
     regularizer: Option<(usize, usize)>,
@@ -56,6 +59,7 @@ impl Checkpoint {
             step: state.step,
             similarity_bits: state.similarity.has_begun().then(|| state.similarity.value().to_bits()),
             averaged: self.average.count,
+            validated: self.validated,
             metrics_bytes: self.metrics_bytes,
             prompt_length: state.prompt.rows(),
             regularizer: phi.map(|phi| (phi.shape().rank, phi.shape().layers)),
@@ -122,7 +126,7 @@ impl Checkpoint {
                 average.phi = tensors.take("mean.phi", shape)?;
             }
         }
-        Ok(Self { state, average, metrics_bytes: manifest.metrics_bytes })
+        Ok(Self { state, average, validated: manifest.validated, metrics_bytes: manifest.metrics_bytes })
     }
 }
 

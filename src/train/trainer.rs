@@ -69,6 +69,9 @@ impl Trainer<'_> {
         let mut saved = run.state.step;
         let mut examples = 0;
         let outcome = loop {
+            if let Err(error) = self.validate_when_due(&mut run, &mut metrics, &control) {
+                break Err(error);
+            }
             if run.state.step >= self.options.meta.steps {
                 break Ok(true);
             }
@@ -77,27 +80,26 @@ impl Trainer<'_> {
             }
             match self.step(&mut run, &mut metrics, &mut control) {
                 Ok(sequences) => examples += sequences,
-                Err(error) if error.status() == Status::Cancelled => break Err(error),
-                Err(error) => return Err(error),
+                Err(error) => break Err(error),
             }
             if run.state.step - saved >= self.options.checkpoint_every {
                 self.save(&mut run, &mut metrics, &identity)?;
                 saved = run.state.step;
             }
         };
-        self.save(&mut run, &mut metrics, &identity)?;
+        // A cancelled run can go on from here; one that failed goes on from its last checkpoint.
+        if !outcome.as_ref().is_err_and(|error| error.status() != Status::Cancelled) {
+            self.save(&mut run, &mut metrics, &identity)?;
+        }
         let examples_per_second = examples as f64 / began.elapsed().as_secs_f64();
         Ok(Trained { finished: outcome?, steps: run.state.step, bundle: self.bundle(&run)?, examples_per_second })
     }
 
-    /// One meta step with everything around it; gives how many sequences it learned from.
+    /// One meta step; gives how many sequences it learned from.
     fn step(&self, run: &mut Checkpoint, metrics: &mut MetricsFile, control: &mut Control<'_>) -> Result<usize> {
-        let TrainOptions { meta, seed, average_over, validate_every, .. } = self.options;
-        let learner = BackboneLearner { backbone: self.backbone, memory_limit: self.options.memory_limit };
+        let TrainOptions { meta, seed, average_over, memory_limit, .. } = self.options;
+        let learner = BackboneLearner { backbone: self.backbone, memory_limit: *memory_limit };
         let step = run.state.step;
-        if *validate_every > 0 && step.is_multiple_of(*validate_every) {
-            self.add_validation(run, &learner, metrics, control)?;
-        }
         let tasks = self.source.tasks(step)?;
         let mut random = Random::new(*seed, &format!("mixing weights of step {step}"));
         let mut draw = |b| meta.curriculum.draw(b, &mut random);
@@ -113,9 +115,6 @@ impl Trainer<'_> {
         let metric = StepMetric::new(state.step, &tasks.kinds, &record, mean_row_norm(&state.prompt));
         let loss = metric.query_loss as f32;
         metrics.add(&Metric::Step(metric))?;
-        if state.step == meta.steps && *validate_every > 0 {
-            self.add_validation(run, &learner, metrics, control)?;
-        }
         control.tell(Progress {
             stage: Stage::Train,
             done: run.state.step,
@@ -130,34 +129,44 @@ impl Trainer<'_> {
         Ok(tasks.tasks.iter().map(sequences).sum())
     }
 
-    fn add_validation(
-        &self,
-        run: &Checkpoint,
-        learner: &BackboneLearner<'_>,
-        metrics: &mut MetricsFile,
-        control: &Control<'_>,
-    ) -> Result<()> {
+    /// Held-out tasks, every so many steps and after the last one; once a step, however often the run is stopped there.
+    fn validate_when_due(&self, run: &mut Checkpoint, metrics: &mut MetricsFile, control: &Control<'_>) -> Result<()> {
+        let TrainOptions { meta, validate_every, memory_limit, .. } = self.options;
+        let step = run.state.step;
+        let due = *validate_every > 0 && (step.is_multiple_of(*validate_every) || step == meta.steps);
+        if !due || run.validated == Some(step) {
+            return Ok(());
+        }
+        let learner = BackboneLearner { backbone: self.backbone, memory_limit: *memory_limit };
         let tasks = self.source.validation()?;
-        for metric in validate(&run.state, learner, &tasks, &self.options.meta, &control.cancel)? {
+        for metric in validate(&run.state, &learner, &tasks, meta, &control.cancel)? {
             metrics.add(&Metric::Validation(metric))?;
         }
+        run.validated = Some(step);
         Ok(())
     }
 
     fn open(&self, resume: bool, identity: &str) -> Result<Checkpoint> {
-        let path = self.checkpoint();
-        if resume {
-            return Checkpoint::load(&path, identity);
-        }
-        if path.exists() {
-            let folder = self.folder.display();
-            return fail(
-                Status::InvalidArgument,
-                format!("{folder}: holds a run already; resume it, or name another folder"),
-            );
+        let (path, folder) = (self.checkpoint(), self.folder.display());
+        match (resume, path.exists()) {
+            (true, true) => return Checkpoint::load(&path, identity),
+            (true, false) => {
+                let message = format!("{folder}: holds no checkpoint to resume; start the run without resuming");
+                return fail(Status::NotFound, message);
+            }
+            (false, true) => {
+                let message = format!("{folder}: holds a run already; resume it, or name another folder");
+                return fail(Status::InvalidArgument, message);
+            }
+            (false, false) => {}
         }
         let Start { prompt, regularizer, .. } = self.start.clone();
-        Ok(Checkpoint { state: MetaState::new(prompt, regularizer), average: Average::default(), metrics_bytes: 0 })
+        Ok(Checkpoint {
+            state: MetaState::new(prompt, regularizer),
+            average: Average::default(),
+            validated: None,
+            metrics_bytes: 0,
+        })
     }
 
     fn save(&self, run: &mut Checkpoint, metrics: &mut MetricsFile, identity: &str) -> Result<()> {

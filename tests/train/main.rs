@@ -88,7 +88,7 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
         (&["--clusters", "5000"][..], "clusters"),
         (&["--steps", "0"], "steps"),
         (&["--files", "missing.txt"], "missing.txt"),
-        (&["--resume"], "checkpoint.supmer"),
+        (&["--resume"], "no checkpoint to resume"),
         (&["--max-tokens", "9"], "shorten the template"),
         (&["--inner-rate", "nan"], "inner_rate"),
     ] {

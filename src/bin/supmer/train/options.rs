@@ -1,6 +1,7 @@
 //! The knobs of meta-training.
 
 use clap::{Args, ValueEnum};
+use supmer::AdaptOptions;
 use supmer::bundle::Advice;
 use supmer::gradient_regularizer::Rescaling;
 use supmer::train::{Curriculum, MetaOptions, PromptGradient, Similarity, TrainOptions};
@@ -68,10 +69,10 @@ pub struct TrainArguments {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = 0)]
     memory_limit: usize,
     /// Steps of adaptation that the bundle advises
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = AdaptOptions::default().steps)]
     advise_steps: usize,
     /// Learning rate of adaptation that the bundle advises
-    #[arg(long, value_name = "RATE", default_value_t = 0.005)]
+    #[arg(long, value_name = "RATE", default_value_t = AdaptOptions::default().learning_rate)]
     advise_rate: f32,
 }
 
@@ -125,6 +126,10 @@ impl TrainArguments {
 
     /// What the bundle advises.
     pub fn advice(&self) -> Advice {
-        Advice { steps: self.advise_steps, learning_rate: self.advise_rate, batch_size: 8 }
+        Advice {
+            steps: self.advise_steps,
+            learning_rate: self.advise_rate,
+            batch_size: AdaptOptions::default().batch_size,
+        }
     }
 }
