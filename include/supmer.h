@@ -1453,6 +1453,15 @@ typedef struct {
      */
     size_t encoder_length;
     /**
+     * How often each format of anchor tasks is drawn, such as "nsp=1,scss=2", UTF-8; those not named are off. Known: nsp,
+     * nss, scsp, scss, scc, topic, cloze. NULL = all (T5: the first five).
+     */
+    const char *formats;
+    /**
+     * Bytes of `formats`.
+     */
+    size_t formats_length;
+    /**
      * Start from this bundle's prompt and regularizer; NULL = from rows of the vocabulary and a random regularizer.
      */
     const supmer_bundle *start_bundle;

@@ -37,6 +37,11 @@ pub struct supmer_train_options {
     pub encoder: *const c_char,
     /// Bytes of `encoder`.
     pub encoder_length: usize,
+    /// How often each format of anchor tasks is drawn, such as "nsp=1,scss=2", UTF-8; those not named are off. Known: nsp,
+    /// nss, scsp, scss, scc, topic, cloze. NULL = all (T5: the first five).
+    pub formats: *const c_char,
+    /// Bytes of `formats`.
+    pub formats_length: usize,
     /// Start from this bundle's prompt and regularizer; NULL = from rows of the vocabulary and a random regularizer.
     pub start_bundle: *const supmer_bundle,
     /// Meta steps.
@@ -82,7 +87,7 @@ unsafe impl Options for supmer_train_options {
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<supmer_train_options>() == 136);
+const _: () = assert!(size_of::<supmer_train_options>() == 152);
 
 /// Makes `options` all defaults.
 ///
@@ -161,6 +166,8 @@ impl supmer_train_options {
         // SAFETY: passed on to the caller.
         let encoder = unsafe { arguments::text(self.encoder, self.encoder_length, "encoder") }?;
         // SAFETY: passed on to the caller.
+        let formats = unsafe { arguments::text(self.formats, self.formats_length, "formats") }?;
+        // SAFETY: passed on to the caller.
         let start = unsafe { call.optional(self.start_bundle) }?;
         options.encoder = (!encoder.is_empty()).then(|| PathBuf::from(encoder));
         options.start.bundle = start.map(|bundle| Arc::clone(bundle.bundle()));
@@ -171,6 +178,9 @@ impl supmer_train_options {
             rank => options.start.rank = Some(rank as usize),
         }
         let (tasks, train) = (&mut options.tasks, &mut options.train);
+        if !formats.is_empty() {
+            tasks.weigh_formats(formats)?;
+        }
         if self.seed != 0 {
             (train.seed, tasks.seed, options.clusters.seed) = (self.seed, self.seed, self.seed);
         }

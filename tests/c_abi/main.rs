@@ -10,4 +10,9 @@ mod mixed;
 mod program;
 mod story;
 mod symbols;
+#[cfg(feature = "train")]
+#[path = "../train/text.rs"]
+mod text;
 mod tiny;
+#[cfg(feature = "train")]
+mod train;

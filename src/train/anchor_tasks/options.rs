@@ -145,6 +145,30 @@ impl AnchorOptions {
         Self { formats, tasks_per_step: 2, one_format_a_step: false, max_tokens: 128, ..Self::default() }
     }
 
+    /// Sets how often each format is drawn from a list such as "nsp=1,scss=2"; one that is not named is off, one without a
+    /// weight has 1.
+    ///
+    /// Errors: `InvalidOption` names what is not a format or not a weight.
+    pub fn weigh_formats(&mut self, list: &str) -> Result<()> {
+        let mut weights = BTreeMap::new();
+        for item in list.split(',') {
+            let (name, weight) = item.split_once('=').unwrap_or((item, "1"));
+            let Some(format) = Format::ALL.into_iter().find(|format| format.name() == name) else {
+                let known: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
+                let message = format!("no format is called {name:?}; known are {}", known.join(", "));
+                return fail(Status::InvalidOption, message);
+            };
+            let Ok(weight) = weight.parse::<f64>() else {
+                return fail(Status::InvalidOption, format!("the weight of {name} must be a number, not {weight:?}"));
+            };
+            weights.insert(format, weight);
+        }
+        for (format, sizes) in &mut self.formats {
+            sizes.weight = weights.get(format).copied().unwrap_or(0.0);
+        }
+        Ok(())
+    }
+
     /// The formats that are drawn, with their sizes.
     pub(super) fn active(&self) -> impl Iterator<Item = (Format, SetSizes)> {
         self.formats.iter().filter(|(_, sizes)| sizes.weight > 0.0).map(|(&format, &sizes)| (format, sizes))

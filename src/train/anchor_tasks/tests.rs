@@ -298,3 +298,14 @@ fn what_cannot_be_drawn_is_refused_with_the_counts() {
         AnchorTasks::new(&whole.sentences, &whole.clusters, model.backbone(), &options(), &Cancel::new()).unwrap();
     assert_eq!(tasks.validation(Format::ClusterPair, 1).unwrap_err().status(), Status::InvalidOption);
 }
+
+#[test]
+fn formats_are_weighed_by_name() {
+    let mut options = AnchorOptions::causal();
+    options.weigh_formats("nsp=0.5,cloze").unwrap();
+    let active: Vec<_> = options.active().map(|(format, sizes)| (format, sizes.weight)).collect();
+    assert_eq!(active, [(Format::NextPair, 0.5), (Format::HiddenWord, 1.0)]);
+    for wrong in ["", "nsq=1", "nsp=x", "nsp=1=2", "nsp, cloze"] {
+        assert_eq!(options.weigh_formats(wrong).unwrap_err().status(), Status::InvalidOption, "{wrong}");
+    }
+}

@@ -103,7 +103,7 @@ impl Arguments {
             encoder: self.tasks.encoder.clone(),
             sentences: self.tasks.sentences(),
             clusters: self.tasks.clustering(train.seed),
-            tasks: self.tasks.anchor(default.tasks, train.seed),
+            tasks: self.tasks.anchor(default.tasks, train.seed)?,
             validation_tasks: self.options.validation_tasks,
             start: self.start.options()?,
             advice: Some(self.options.advice()),

@@ -1,10 +1,11 @@
 //! Where the tasks of a run come from: text that is clustered, or labelled sets.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use supmer::train::{AnchorOptions, CenterRows, ClusterOptions, Format, LabelledOptions, SentenceOptions};
+use supmer::train::{AnchorOptions, CenterRows, ClusterOptions, LabelledOptions, SentenceOptions};
+
+use crate::failure::Outcome;
 
 /// What to train on.
 #[derive(Args)]
@@ -38,8 +39,8 @@ pub struct TaskArguments {
     max_characters: usize,
     /// Formats of anchor tasks and how often each is drawn, such as nsp=1,scss=2; others are off.
     /// Known: nsp nss scsp scss scc, and of our own topic cloze
-    #[arg(long, value_name = "NAME=WEIGHT", value_delimiter = ',')]
-    formats: Vec<FormatWeight>,
+    #[arg(long, value_name = "NAME=WEIGHT,...")]
+    formats: Option<String>,
     /// Support examples of a task [default: 8, T5: 16]
     #[arg(long, value_name = "N")]
     support: Option<usize>,
@@ -84,24 +85,6 @@ enum Centers {
     SentenceEncoder,
 }
 
-/// A format and how often it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct FormatWeight(Format, f64);
-
-impl FromStr for FormatWeight {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, weight) = text.split_once('=').unwrap_or((text, "1"));
-        let Some(format) = Format::ALL.into_iter().find(|format| format.name() == name) else {
-            let known: Vec<_> = Format::ALL.iter().map(|format| format.name()).collect();
-            return Err(format!("no format is called '{name}'; known are {}", known.join(", ")));
-        };
-        let weight = weight.parse().map_err(|_| format!("the weight of {name} must be a number, not '{weight}'"))?;
-        Ok(Self(format, weight))
-    }
-}
-
 impl TaskArguments {
     /// Which sentences are kept.
     pub fn sentences(&self) -> SentenceOptions {
@@ -120,7 +103,7 @@ impl TaskArguments {
     }
 
     /// `default` with what was asked for put in.
-    pub fn anchor(&self, default: AnchorOptions, seed: u64) -> AnchorOptions {
+    pub fn anchor(&self, default: AnchorOptions, seed: u64) -> Outcome<AnchorOptions> {
         let mut options = AnchorOptions {
             tasks_per_step: self.tasks_per_step.unwrap_or(default.tasks_per_step),
             one_format_a_step: default.one_format_a_step && !self.mix_formats,
@@ -133,17 +116,16 @@ impl TaskArguments {
             seed,
             ..default
         };
-        for (format, sizes) in &mut options.formats {
-            let asked = self.formats.iter().find(|asked| asked.0 == *format).map(|asked| asked.1);
-            if !self.formats.is_empty() {
-                sizes.weight = asked.unwrap_or(0.0);
-            }
+        if let Some(formats) = &self.formats {
+            options.weigh_formats(formats)?;
+        }
+        for sizes in options.formats.values_mut() {
             sizes.support = self.support.unwrap_or(sizes.support);
             sizes.query = self.query.unwrap_or(sizes.query);
             sizes.support_batch = self.support_batch.unwrap_or(sizes.support_batch);
             sizes.query_batch = self.query_batch.unwrap_or(sizes.query_batch);
         }
-        options
+        Ok(options)
     }
 
     /// How labelled tasks are drawn.
@@ -156,20 +138,6 @@ impl TaskArguments {
             support: self.class_examples,
             query: self.class_examples,
             max_tokens: self.max_tokens.unwrap_or(default.max_tokens),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_are_named_with_a_weight() {
-        assert_eq!("nsp=0.5".parse(), Ok(FormatWeight(Format::NextPair, 0.5)));
-        assert_eq!("cloze".parse(), Ok(FormatWeight(Format::HiddenWord, 1.0)));
-        for wrong in ["", "nsq=1", "nsp=x", "nsp=1=2"] {
-            assert!(wrong.parse::<FormatWeight>().is_err(), "{wrong} was taken");
         }
     }
 }
