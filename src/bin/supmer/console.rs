@@ -12,6 +12,7 @@ use crate::failure::{Failure, Outcome};
 /// How long a cancelled call may take to end by itself. Nothing is lost afterwards: files are renamed into place whole.
 pub const GRACE: Duration = Duration::from_secs(2);
 /// The same for training, which saves after the micro-batch at hand.
+#[cfg(feature = "train")]
 pub const TRAIN_GRACE: Duration = Duration::from_secs(60);
 
 /// The two streams of the process and the flag that Ctrl-C sets.
