@@ -52,7 +52,7 @@ demo: build models
 	@scripts/demo.sh "$(RELEASE)/supmer" "$(MODEL)"
 
 test: models
-	@scripts/need.sh cargo cc
+	@scripts/need.sh cargo cc c++
 	SUPMER_MODEL="$(MODEL)" cargo test --features $(TESTED_FEATURES)
 
 test-go: library
@@ -67,11 +67,11 @@ test-examples:
 	done
 
 test-cpp:
-	@scripts/need.sh cargo cc cmake python3
+	@scripts/need.sh cargo cc c++ cmake python3 valgrind
 	@CARGO_TARGET_DIR="$(dir $(RELEASE))" scripts/test_cpp.sh
 
 test-install:
-	@scripts/need.sh cargo cc python3
+	@scripts/need.sh cargo cc c++ python3
 	@scripts/outsider.sh
 
 test-c:
@@ -116,7 +116,7 @@ bench-mixed: models
 	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests --bench mixed
 
 bench-bindings: library
-	@scripts/need.sh cc pkg-config go python3
+	@scripts/need.sh cc c++ pkg-config go python3
 	cargo build --release --example bench_call
 	$(or $(CC),cc) -std=c11 -Wall -Wextra -pedantic -O2 -Iinclude benches/bindings/c.c \
 		-L"$(RELEASE)" -lsupmer -Wl,-rpath,"$(abspath $(RELEASE))" -o "$(RELEASE)/bench_call_c"

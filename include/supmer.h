@@ -2,7 +2,7 @@
  * supmer.h: adapt a frozen small language model to a task from a few labelled examples, on the device, and predict.
  *
  * This header is the manual; what is not in it is not part of the interface. It is C11 and may be included from C++.
- * examples/c/adapt_and_predict.c goes through all of it once. The shortest story, errors left out:
+ * examples/c/adapt_and_predict.c goes the main way once. The shortest story, errors left out:
  *
  *     supmer_model_load(path, strlen(path), NULL, &model, NULL);
  *     supmer_task_new("reviews", 7, &task, NULL);
@@ -107,8 +107,8 @@ void supmer_abi_0(void);
 
 /**
  * Whether this library, on this processor, has a feature. Known names: "gguf", "safetensors" (model files it reads),
- * "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them), "train"
- * (the functions under `SUPMER_TRAIN`).
+ * "llama", "t5" (model families), "avx2", "avx512", "amx" (instructions its kernels can use here; asking for "amx"
+ * asks the system for them), "train" (the functions under `SUPMER_TRAIN`).
  *
  * - `name`, `name_length`: the feature's name.
  * - Returns: false also for a name this version does not know.
@@ -340,7 +340,7 @@ supmer_status supmer_set_log_callback(supmer_log_callback callback,
 /* ===== cancel ==========================================================================================
  *
  * A flag that stops long calls. Make one, hand it to a call in its options, and request from any thread, before or
- * while the call runs: the call returns `SUPMER_STATUS_CANCELLED` within one step and writes nothing. The flag stays
+ * while the call runs: the call returns `SUPMER_STATUS_CANCELLED` within one step and gives no result. The flag stays
  * set until it is reset; one flag may serve many calls.
  */
 
@@ -632,6 +632,12 @@ typedef struct {
 #define SUPMER_INSTRUCTIONS_AMX 4
 
 /**
+ * As `SUPMER_INSTRUCTIONS_AMX`, but both factors of a product with weights are rounded to bf16, 8 bits, and summed in f32:
+ * adaptation and batches take less than half the time, results differ in their third digit. Asks the same of the system.
+ */
+#define SUPMER_INSTRUCTIONS_AMX_BF16 5
+
+/**
  * Makes `options` all defaults.
  *
  * - `options`, `struct_size`: the struct and its `sizeof`.
@@ -837,7 +843,7 @@ supmer_status supmer_task_new(const char *name,
  *
  * - `path`, `path_length`: the file.
  * - `out`: receives the task, without examples, yours to free with `supmer_task_free`.
- * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `TOO_LARGE`, `INVALID_TASK`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Errors: `NOT_FOUND`, `IO`, `TOO_LARGE`, `INVALID_TASK`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any.
  * - Since: 0.1.0
  */
@@ -1267,7 +1273,8 @@ supmer_status supmer_memory_estimate_init(supmer_memory_estimate *estimate, size
  *
  * - `task`: its labels, template and examples tell the lengths; NULL = every text has `max_tokens` tokens and every
  *   label one.
- * - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it.
+ * - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it. An
+ *   adaptation from a bundle has the bundle's rows: set `prompt_length` to them.
  * - `estimate`: receives the numbers; `supmer_memory_estimate_init` comes first.
  * - Errors: those of `supmer_adapt` about its options and task, `INVALID_ARGUMENT`.
  * - Threads: any. The task must not be changed meanwhile.
@@ -1441,7 +1448,7 @@ typedef struct {
      */
     uint64_t memory_limit;
     /**
-     * Hours after which the run saves and stops; 0 = no limit.
+     * Hours of meta steps after which the run saves and stops, preparation not counted; 0 = no limit.
      */
     double max_hours;
     /**
@@ -1462,7 +1469,8 @@ typedef struct {
      */
     size_t formats_length;
     /**
-     * Start from this bundle's prompt and regularizer; NULL = from rows of the vocabulary and a random regularizer.
+     * Start from this bundle's prompt and regularizer, with `prompt_length` and `rank` 0; NULL = from rows of the
+     * vocabulary and a random regularizer.
      */
     const supmer_bundle *start_bundle;
     /**
@@ -1557,7 +1565,8 @@ supmer_status supmer_train_options_init(supmer_train_options *options, size_t st
  * - `finished`: receives whether all steps were done; false when `max_hours` stopped the run. NULL leaves it out.
  * - Errors: `INVALID_ARGUMENT` (a folder that holds a run which is not resumed, or one of other options too),
  *   `INVALID_OPTION`, `INVALID_UTF8`, `NOT_FOUND`, `IO`, `DISK_FULL`, `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`,
- *   `BACKBONE_MISMATCH` (of `start_bundle`), `MEMORY_LIMIT`, `NOT_FINITE`, `CANCELLED` (the checkpoint is written).
+ *   `BACKBONE_MISMATCH` (of `start_bundle`), `MEMORY_LIMIT`, `NOT_FINITE`, `CANCELLED` (a checkpoint is written once
+ *   steps have begun; before that call again without `resume`, and what was prepared is used again).
  * - Threads: any; one call a folder.
  * - Since: 0.1.0
  */

@@ -10,5 +10,5 @@ build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 sed -e '/^ \*/b' -e '/^typedef/b' -e 's/);$/) { __builtin_unreachable(); }/' include/supmer.h >"$build/supmer.c"
 mkdir -p "$(dirname "$out")"
-"${CC:-cc}" -std=c11 -g -fPIC -shared -Wl,-soname,libsupmer.so.0 "$build/supmer.c" -o "$build/libsupmer.so"
+"${CC:-cc}" -std=c11 -DSUPMER_TRAIN -g -fPIC -shared -Wl,-soname,libsupmer.so.0 "$build/supmer.c" -o "$build/libsupmer.so"
 abidw --no-show-locs --no-comp-dir-path --no-corpus-path --out-file "$out" "$build/libsupmer.so"

@@ -17,10 +17,12 @@ from install import ROOT, install, version
 
 
 def changed() -> int:
-    """Seconds of the archive's one date: SOURCE_DATE_EPOCH, else the last commit's."""
-    given = os.environ.get("SOURCE_DATE_EPOCH")
+    """Seconds of the archive's one date: SOURCE_DATE_EPOCH, else the last commit's, else the changelog's."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
     command = ["git", "log", "-1", "--format=%ct"]
-    return int(given or subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    commit = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    return int(commit.stdout) if commit.returncode == 0 else int((ROOT / "CHANGELOG.md").stat().st_mtime)
 
 
 def pack(folder: Path, archive: Path, seconds: int) -> None:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends with one line for the first of the given tools that is missing: cargo, cc, cmake, go, pkg-config, python3, pip, valgrind,
+# Ends with one line for the first of the given tools that is missing: cargo, cc, c++, cmake, go, pkg-config, python3, pip, valgrind,
 # abidw, chromium.
 set -eu
 
@@ -16,6 +16,10 @@ for tool in "$@"; do
     cc)
         command -v cc >/dev/null 2>&1 ||
             missing "a C compiler (cc)" "apt-get install gcc libc6-dev, or on macOS xcode-select --install"
+        ;;
+    c++)
+        command -v c++ >/dev/null 2>&1 ||
+            missing "a C++ compiler (c++)" "apt-get install g++, or on macOS xcode-select --install"
         ;;
     chromium)
         command -v chromium >/dev/null 2>&1 || missing Chromium "apt-get install chromium"

@@ -7,8 +7,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-# What cargo has built of the dependencies is taken from here; the library itself is built in the clone.
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+# Apart from what is built of the checkout: cargo would take one for the other. The dependencies are kept for the next run.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/outsider
 left_out=()
 
 say() {
@@ -29,6 +29,7 @@ expect_static() {
 }
 
 say "clone"
+[ -z "$(git -C "$root" status --porcelain 2>/dev/null || true)" ] || echo "what is not committed is left out"
 if git -C "$root" rev-parse --git-dir >/dev/null 2>&1; then
     git -c safe.directory="$root" clone --quiet "$root" "$scratch/supmer"
 else
@@ -94,7 +95,7 @@ END
     LD_LIBRARY_PATH='' "$check" classify fetching/build/fetched
 fi
 
-if [ -d "$examples/go" ] && has go "Go"; then
+if has go "Go" && has pkg-config "Go"; then
     say "Go from another module's folder"
     cp -r "$examples/go" elsewhere
     cd elsewhere

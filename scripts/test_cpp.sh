@@ -19,12 +19,8 @@ ctest --test-dir "$target/cpp" --output-on-failure
 build cpp-asan "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 ASAN_OPTIONS=detect_leaks=1 ctest --test-dir "$target/cpp-asan" --output-on-failure
 
-if command -v valgrind >/dev/null 2>&1; then
-    # Death tests and sixteen threads would take valgrind long and show it nothing new.
-    valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 \
-        "$target/cpp/tests/cpp/cpp_tests" --gtest_filter='-*DeathTest*:*SixteenThreads'
-    valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 \
-        "$target/cpp/examples/save_load_c" "$root/tests/fixtures/tiny-llama-tied" "$root/examples/customers"
-else
-    echo "left out: there is no valgrind"
-fi
+# Death tests and sixteen threads would take valgrind long and show it nothing new.
+valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 \
+    "$target/cpp/tests/cpp/cpp_tests" --gtest_filter='-*DeathTest*:*SixteenThreads'
+valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=1 \
+    "$target/cpp/examples/save_load_c" "$root/tests/fixtures/tiny-llama-tied" "$root/examples/customers"

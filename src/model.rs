@@ -55,6 +55,7 @@ pub enum ModelFiles<'a> {
 pub struct Model {
     backbone: Box<dyn Backbone>,
     prompt_cache: PromptCache,
+    options: ModelOptions,
 }
 
 impl Model {
@@ -78,18 +79,25 @@ impl Model {
             family.shape,
             backbone.footprint().weights
         );
-        Ok(Arc::new(Self { backbone, prompt_cache: PromptCache::new(options.prompt_cache_bytes) }))
+        let prompt_cache = PromptCache::new(options.prompt_cache_bytes);
+        Ok(Arc::new(Self { backbone, prompt_cache, options: options.clone() }))
     }
 
     /// A model around `backbone`.
     #[cfg(all(test, feature = "capi"))]
     pub(crate) fn of(backbone: impl Backbone + 'static) -> Arc<Self> {
-        Arc::new(Self { backbone: Box::new(backbone), prompt_cache: PromptCache::new(0) })
+        let options = ModelOptions { prompt_cache_bytes: 0, ..ModelOptions::default() };
+        Arc::new(Self { backbone: Box::new(backbone), prompt_cache: PromptCache::new(0), options })
     }
 
     /// The network itself.
     pub fn backbone(&self) -> &dyn Backbone {
         self.backbone.as_ref()
+    }
+
+    /// How it was loaded.
+    pub fn options(&self) -> &ModelOptions {
+        &self.options
     }
 
     /// Keys and values of adapted prompts, kept for prediction.

@@ -55,7 +55,8 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], bound: f32) {
 
 /// Every way to run a model: instruction sets that this machine has, stored and expanded weights, thread counts.
 fn options() -> Vec<ModelOptions> {
-    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx].into_iter().filter(|isa| isa.is_available());
+    let sets =
+        [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::AmxBf16].into_iter().filter(|isa| isa.is_available());
     let modes = [(WeightMode::Stored, 1), (WeightMode::Expanded, 3)];
     sets.flat_map(|isa| {
         modes.map(|(weights, thread_count)| ModelOptions {
@@ -74,12 +75,14 @@ fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, pref
         let model = Model::load(path, &options).unwrap();
         let backbone = model.backbone();
         let what = |name: &str| format!("{}: {name} ({options:?})", path.display());
+        // Rounded to bf16, factors keep 8 bits of 24.
+        let bound = |exact, rounded| if options.isa == Some(Isa::AmxBf16) { rounded } else { exact };
         let values = tensor(tensors, &format!("{prefix}prompt"));
         let prompt = SoftPrompt::new(expected.prompt_rows, backbone.width(), values).unwrap();
         let result = backbone.loss(&prompt, &batch, Wanted::Gradient, 0, &Cancel::new()).unwrap();
-        assert_close(&what("loss"), &[result.loss], &tensor(tensors, &format!("{prefix}loss")), 1e-5);
+        assert_close(&what("loss"), &[result.loss], &tensor(tensors, &format!("{prefix}loss")), bound(1e-5, 2e-2));
         let gradient = tensor(tensors, &format!("{prefix}prompt_grad"));
-        assert_close(&what("prompt gradient"), &result.gradient, &gradient, 1e-4);
+        assert_close(&what("prompt gradient"), &result.gradient, &gradient, bound(1e-4, 1e-1));
         let only_loss = backbone.loss(&prompt, &batch, Wanted::Loss, 0, &Cancel::new()).unwrap();
         assert_eq!(only_loss.loss, result.loss);
         assert!(only_loss.gradient.is_empty());
@@ -94,7 +97,7 @@ fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, pref
                 backbone.score(&vec![&*state; texts.len()], &texts, &vec![&trie; texts.len()], &Cancel::new()).unwrap();
             for (i, scores) in scores.iter().enumerate() {
                 let name = format!("{prefix}label_scores.{i}");
-                assert_close(&what(&name), scores, &tensor(tensors, &name), 2e-5);
+                assert_close(&what(&name), scores, &tensor(tensors, &name), bound(2e-5, 2e-2));
             }
         }
     }

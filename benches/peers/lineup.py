@@ -60,6 +60,13 @@ VARIANTS = {
 }
 BFLOAT16_ROW = ("hand-written, bfloat16 weights", "shared", "highest", False, "bfloat16")
 
+# What supmer's rows add to their names, and their options.
+OURS = [
+    ("", []),
+    (", AMX", ["--instructions", "amx"]),
+    (", AMX rounded to bfloat16", ["--instructions", "amx-bf16"]),
+]
+
 
 def ours(places: Places, work: Work) -> list[Peer]:
     """Both modes of supmer, or nothing when its worker is not built."""
@@ -67,14 +74,14 @@ def ours(places: Places, work: Work) -> list[Peer]:
         return []
     return [
         Peer(
-            f"supmer, {weights}{', AMX' if extra else ''}",
+            f"supmer, {weights}{extra}",
             [
                 *(str(places.supmer), "--model", str(places.gguf), "--mode", work.mode),
-                *("--weights", weights, *extra, *workload(places, work)),
+                *("--weights", weights, *instructions, *workload(places, work)),
             ],
             ours=True,
         )
-        for extra in ([[], ["--instructions", "amx"]] if places.amx else [[]])
+        for extra, instructions in (OURS if places.amx else OURS[:1])
         for weights in ("quantized", "expanded")
     ]
 

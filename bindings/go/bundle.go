@@ -36,6 +36,19 @@ func LoadBundleBytes(file []byte) (*Bundle, error) {
 	return newBundle(bundle), nil
 }
 
+// Save writes the bundle file: beside the path first, then moved into place, so that the path never holds half a file.
+func (b *Bundle) Save(path string) error {
+	bundle, err := b.hold()
+	if err != nil {
+		return err
+	}
+	defer b.handle.release()
+	text, length := chars(path)
+	var failed *C.supmer_error
+	status := C.supmer_bundle_save(bundle, text, length, &failed)
+	return outcome(status, failed, nil)
+}
+
 // Metadata tells what the bundle is, as a JSON object: "prompt_length", "width", "regularizer" (null without one) and
 // "origin" with the model family, the advised settings and the recipe.
 func (b *Bundle) Metadata() (json.RawMessage, error) {

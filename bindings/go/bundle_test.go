@@ -43,6 +43,25 @@ func TestABundleIsAStart(t *testing.T) {
 	}
 }
 
+func TestASavedBundleIsTheSame(t *testing.T) {
+	bundle, err := supmer.LoadBundleBytes(bundleFile(t, 3, 32))
+	closing(t, bundle, err)
+	path := t.TempDir() + "/copy.supmer"
+	if err := bundle.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	again, err := supmer.LoadBundle(path)
+	closing(t, again, err)
+	first, errFirst := bundle.Metadata()
+	second, errSecond := again.Metadata()
+	if errFirst != nil || errSecond != nil || !bytes.Equal(first, second) {
+		t.Errorf("%s, %v is not %s, %v", second, errSecond, first, errFirst)
+	}
+	if err := bundle.Save("/no/such/folder/copy.supmer"); !errors.Is(err, supmer.ErrNotFound) {
+		t.Error(err)
+	}
+}
+
 func TestABundleOfAnotherFamilyIsRefused(t *testing.T) {
 	bundle, err := supmer.LoadBundleBytes(bundleFile(t, 3, 16))
 	closing(t, bundle, err)

@@ -16,7 +16,7 @@ type MemoryEstimate struct {
 }
 
 // EstimateMemory tells what an adaptation would need, from the lengths of the task's examples; a nil task stands for
-// examples of MaxTokens. Options may be nil.
+// examples of MaxTokens. Options may be nil; their Bundle is not looked at: set PromptLength to its rows.
 func (m *Model) EstimateMemory(task *Task, options *AdaptOptions) (MemoryEstimate, error) {
 	model, err := m.hold()
 	if err != nil {

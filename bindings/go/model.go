@@ -34,6 +34,7 @@ const (
 	InstructionsAVX2     Instructions = C.SUPMER_INSTRUCTIONS_AVX2     // AVX2 with FMA
 	InstructionsAVX512   Instructions = C.SUPMER_INSTRUCTIONS_AVX512   // AVX-512
 	InstructionsAMX      Instructions = C.SUPMER_INSTRUCTIONS_AMX      // AMX tiles on top of AVX-512, only on request
+	InstructionsAMXBF16  Instructions = C.SUPMER_INSTRUCTIONS_AMX_BF16 // AMX tiles with factors rounded to bf16: fastest, third digits differ
 )
 
 // ModelOptions is how to load a model. The zero value is all defaults.

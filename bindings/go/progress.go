@@ -18,13 +18,14 @@ const (
 	StagePredict Stage = C.SUPMER_STAGE_PREDICT // rows were predicted
 	StageLoad    Stage = C.SUPMER_STAGE_LOAD    // a part of a model was read
 	StageTrain   Stage = C.SUPMER_STAGE_TRAIN   // a step of meta-training ended
+	StagePrepare Stage = C.SUPMER_STAGE_PREPARE // sentences were embedded or clustered for meta-training
 )
 
 // Progress is how far a long call is.
 type Progress struct {
 	// Stage is what was just done.
 	Stage Stage
-	// Done is how many units (steps, rows) are done, and Total how many there will be at most.
+	// Done is how many units (steps, rows, tensors) are done, and Total how many there will be at most.
 	Done, Total uint64
 	// Loss is in nats per example; NaN where there is none.
 	Loss float32

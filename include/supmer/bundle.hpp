@@ -30,6 +30,13 @@ public:
         });
     }
 
+    /// Writes a bundle file beside the path, then moves it into place.
+    Result<void> save(std::string_view path) const {
+        return detail::attempt([&](supmer_error **error) {
+            return supmer_bundle_save(get(), path.data(), path.size(), error);
+        });
+    }
+
     /// What the bundle is, as JSON; lives as long as the bundle.
     std::string_view metadata() const noexcept {
         const char *text = supmer_bundle_metadata(get());

@@ -42,8 +42,9 @@ inline void log(void *user_data, supmer_log_level level, const char *message) no
 /// Sends messages up to `level` of the whole process to `function`; an empty one makes the library silent, which it is
 /// from the start. When this returns, the former function is not called any more. Not to be called from a log function.
 inline Result<void> set_log_function(LogFunction function, LogLevel level = LogLevel::info) {
-    static std::mutex guard;
-    static std::unique_ptr<LogFunction> current;
+    // Never destroyed: the library may speak until the process has ended.
+    static auto &guard = *new std::mutex;
+    static auto &current = *new std::unique_ptr<LogFunction>;
     const std::lock_guard<std::mutex> lock(guard);
     auto next = function ? std::make_unique<LogFunction>(std::move(function)) : nullptr;
     auto done = detail::attempt([&](supmer_error **error) {

@@ -32,6 +32,7 @@ enum class Instructions : supmer_instructions {
     avx2 = SUPMER_INSTRUCTIONS_AVX2,
     avx512 = SUPMER_INSTRUCTIONS_AVX512,
     amx = SUPMER_INSTRUCTIONS_AMX,
+    amx_bf16 = SUPMER_INSTRUCTIONS_AMX_BF16,
 };
 
 /// How to load a model; 0 is the library's default.

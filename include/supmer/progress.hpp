@@ -39,12 +39,13 @@ enum class Stage : supmer_stage {
     predict = SUPMER_STAGE_PREDICT,
     load = SUPMER_STAGE_LOAD,
     train = SUPMER_STAGE_TRAIN,
+    prepare = SUPMER_STAGE_PREPARE,
 };
 
 /// How far a long call is.
 struct Progress {
     Stage stage;
-    /// Units (steps, rows, bytes) done.
+    /// Units (steps, rows, tensors) done.
     std::uint64_t done;
     /// How many there will be at most.
     std::uint64_t total;

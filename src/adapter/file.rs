@@ -8,14 +8,19 @@ use super::{Adapter, Lineage};
 use crate::backbone::Fingerprint;
 use crate::container::Kind;
 use crate::error::{Result, Status, fail};
-use crate::limits::{MAX_JSON_BYTES, MAX_NAME_BYTES, MAX_WIDTH};
+use crate::limits::{MAX_ADAPTER_BYTES, MAX_JSON_BYTES, MAX_NAME_BYTES, MAX_WIDTH};
 use crate::task::Task;
 
 /// Versions of the adapter file that this build reads; it writes the last one.
 pub const FORMAT_VERSIONS: RangeInclusive<u32> = 1..=1;
 
-pub(super) const ADAPTER: Kind =
-    Kind { name: "adapter", format: "supmer-adapter", versions: FORMAT_VERSIONS, max_manifest: MAX_JSON_BYTES };
+pub(super) const ADAPTER: Kind = Kind {
+    name: "adapter",
+    format: "supmer-adapter",
+    versions: FORMAT_VERSIONS,
+    max_bytes: MAX_ADAPTER_BYTES,
+    max_manifest: MAX_JSON_BYTES,
+};
 
 /// Name of the only tensor.
 const PROMPT: &str = "prompt";

@@ -8,7 +8,7 @@ use super::{Bundle, Origin, Regularization};
 use crate::container::{Kind, Tensors};
 use crate::error::{Error, Result, Status, fail};
 use crate::gradient_regularizer::{GradientRegularizer, Rescaling, Shape};
-use crate::limits::{MAX_BUNDLE_MANIFEST_BYTES, MAX_NAME_BYTES};
+use crate::limits::{MAX_ADAPTER_BYTES, MAX_BUNDLE_MANIFEST_BYTES, MAX_NAME_BYTES};
 
 /// Versions of the bundle file that this build reads; it writes the last one.
 pub const FORMAT_VERSIONS: RangeInclusive<u32> = 1..=1;
@@ -17,6 +17,7 @@ pub(super) const BUNDLE: Kind = Kind {
     name: "bundle",
     format: "supmer-bundle",
     versions: FORMAT_VERSIONS,
+    max_bytes: MAX_ADAPTER_BYTES,
     max_manifest: MAX_BUNDLE_MANIFEST_BYTES,
 };
 

@@ -1,5 +1,5 @@
 //! A flag that stops long calls. Make one, hand it to a call in its options, and request from any thread, before or
-//! while the call runs: the call returns `SUPMER_STATUS_CANCELLED` within one step and writes nothing. The flag stays
+//! while the call runs: the call returns `SUPMER_STATUS_CANCELLED` within one step and gives no result. The flag stays
 //! set until it is reset; one flag may serve many calls.
 
 use super::arguments::Out;

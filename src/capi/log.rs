@@ -61,7 +61,8 @@ pub unsafe extern "C" fn supmer_set_log_callback(
             if !*INSTALLED {
                 return fail(Status::Unsupported, "this program has a Rust logger, which receives the messages");
             }
-            *SINK.write() = sink;
+            let mut set = SINK.write();
+            *set = sink;
             log::set_max_level(level);
             Ok(())
         })

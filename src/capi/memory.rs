@@ -53,7 +53,8 @@ pub unsafe extern "C" fn supmer_memory_estimate_init(
 ///
 /// - `task`: its labels, template and examples tell the lengths; NULL = every text has `max_tokens` tokens and every
 ///   label one.
-/// - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it.
+/// - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it. An
+///   adaptation from a bundle has the bundle's rows: set `prompt_length` to them.
 /// - `estimate`: receives the numbers; `supmer_memory_estimate_init` comes first.
 /// - Errors: those of `supmer_adapt` about its options and task, `INVALID_ARGUMENT`.
 /// - Threads: any. The task must not be changed meanwhile.

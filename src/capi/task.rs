@@ -81,7 +81,7 @@ pub unsafe extern "C" fn supmer_task_new(
 ///
 /// - `path`, `path_length`: the file.
 /// - `out`: receives the task, without examples, yours to free with `supmer_task_free`.
-/// - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `TOO_LARGE`, `INVALID_TASK`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+/// - Errors: `NOT_FOUND`, `IO`, `TOO_LARGE`, `INVALID_TASK`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]

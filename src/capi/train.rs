@@ -31,7 +31,7 @@ pub struct supmer_train_options {
     pub seed: u64,
     /// Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
     pub memory_limit: u64,
-    /// Hours after which the run saves and stops; 0 = no limit.
+    /// Hours of meta steps after which the run saves and stops, preparation not counted; 0 = no limit.
     pub max_hours: f64,
     /// Folder of a MiniLM sentence encoder, UTF-8; NULL = the model's own pooled states.
     pub encoder: *const c_char,
@@ -42,7 +42,8 @@ pub struct supmer_train_options {
     pub formats: *const c_char,
     /// Bytes of `formats`.
     pub formats_length: usize,
-    /// Start from this bundle's prompt and regularizer; NULL = from rows of the vocabulary and a random regularizer.
+    /// Start from this bundle's prompt and regularizer, with `prompt_length` and `rank` 0; NULL = from rows of the
+    /// vocabulary and a random regularizer.
     pub start_bundle: *const supmer_bundle,
     /// Meta steps.
     pub steps: u32,
@@ -115,7 +116,8 @@ pub unsafe extern "C" fn supmer_train_options_init(
 /// - `finished`: receives whether all steps were done; false when `max_hours` stopped the run. NULL leaves it out.
 /// - Errors: `INVALID_ARGUMENT` (a folder that holds a run which is not resumed, or one of other options too),
 ///   `INVALID_OPTION`, `INVALID_UTF8`, `NOT_FOUND`, `IO`, `DISK_FULL`, `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`,
-///   `BACKBONE_MISMATCH` (of `start_bundle`), `MEMORY_LIMIT`, `NOT_FINITE`, `CANCELLED` (the checkpoint is written).
+///   `BACKBONE_MISMATCH` (of `start_bundle`), `MEMORY_LIMIT`, `NOT_FINITE`, `CANCELLED` (a checkpoint is written once
+///   steps have begun; before that call again without `resume`, and what was prepared is used again).
 /// - Threads: any; one call a folder.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]

@@ -74,8 +74,8 @@ pub extern "C" fn supmer_abi_version() -> u32 {
 pub extern "C" fn supmer_abi_0() {}
 
 /// Whether this library, on this processor, has a feature. Known names: "gguf", "safetensors" (model files it reads),
-/// "llama", "t5" (model families), "avx2", "avx512" (instructions its kernels use when the processor has them), "train"
-/// (the functions under `SUPMER_TRAIN`).
+/// "llama", "t5" (model families), "avx2", "avx512", "amx" (instructions its kernels can use here; asking for "amx"
+/// asks the system for them), "train" (the functions under `SUPMER_TRAIN`).
 ///
 /// - `name`, `name_length`: the feature's name.
 /// - Returns: false also for a name this version does not know.
@@ -106,6 +106,7 @@ fn has_feature(name: &str) -> bool {
         "train" => cfg!(feature = "train"),
         "avx2" => Isa::Avx2.is_available(),
         "avx512" => Isa::Avx512.is_available(),
+        "amx" => Isa::Amx.is_available(),
         _ => false,
     }
 }

@@ -16,7 +16,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, Status, fail};
-use crate::limits::MAX_ADAPTER_BYTES;
 
 pub(crate) use tensors::Tensors;
 
@@ -33,6 +32,8 @@ pub(crate) struct Kind {
     pub format: &'static str,
     /// Versions that this build reads; it writes the last one.
     pub versions: RangeInclusive<u32>,
+    /// Most bytes of a file.
+    pub max_bytes: u64,
     /// Most bytes of a manifest.
     pub max_manifest: usize,
 }
@@ -62,7 +63,7 @@ impl Kind {
         let failed = |e: std::io::Error| Error::io(path, &e);
         let file = File::open(path).map_err(failed)?;
         let mut bytes = Vec::new();
-        file.take(MAX_ADAPTER_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(self.max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
         self.check_size(bytes.len()).map_err(|e| e.context(path.display()))?;
         Ok(bytes)
     }
@@ -134,11 +135,11 @@ impl Kind {
     }
 
     fn check_size(&self, bytes: usize) -> Result<()> {
-        if bytes as u64 <= MAX_ADAPTER_BYTES {
+        let Self { name, max_bytes, .. } = self;
+        if bytes as u64 <= *max_bytes {
             return Ok(());
         }
-        let name = self.name;
-        fail(Status::TooLarge, format!("{name} files have at most {MAX_ADAPTER_BYTES} bytes, this one has {bytes}"))
+        fail(Status::TooLarge, format!("{name} files have at most {max_bytes} bytes, this one has {bytes}"))
     }
 
     /// The header's own length, before anything of that length is parsed.

@@ -10,7 +10,8 @@ use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::runtime::{Random, Threads};
 
 pub(super) fn computes() -> Vec<Compute> {
-    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx].into_iter().filter(|isa| isa.is_available());
+    let sets =
+        [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::AmxBf16].into_iter().filter(|isa| isa.is_available());
     sets.flat_map(|isa| [1, 3].map(|count| Compute { threads: Threads::new(count).unwrap(), isa })).collect()
 }
 
@@ -31,6 +32,14 @@ pub(super) fn assert_close(found: &[f32], expected: &[f64], bound: f64) {
     }
 }
 
+/// A factor of a product with weights as the instruction set takes it.
+fn taken(compute: &Compute, value: f32) -> f64 {
+    match compute.isa {
+        Isa::AmxBf16 => half::bf16::from_f32(value).to_f64(),
+        _ => f64::from(value),
+    }
+}
+
 #[test]
 fn products_equal_plain_loops() {
     for compute in computes() {
@@ -44,12 +53,12 @@ fn products_equal_plain_loops() {
                 linear::backward(&compute, m, &[(&w, &dy), (&w, &dy)], &mut dx, true);
             });
             let product = |i: usize, j: usize| {
-                (0..k).map(|p| f64::from(x[i * k + p]) * f64::from(weights[j * k + p])).sum::<f64>()
+                (0..k).map(|p| taken(&compute, x[i * k + p]) * taken(&compute, weights[j * k + p])).sum::<f64>()
             };
             let expected: Vec<f64> = (0..m * n).map(|at| 1.0 + product(at / n, at % n)).collect();
             assert_close(&y, &expected, 1e-5);
             let back = |i: usize, p: usize| {
-                (0..n).map(|j| f64::from(dy[i * n + j]) * f64::from(weights[j * k + p])).sum::<f64>()
+                (0..n).map(|j| taken(&compute, dy[i * n + j]) * taken(&compute, weights[j * k + p])).sum::<f64>()
             };
             let expected: Vec<f64> = (0..m * k).map(|at| 1.0 + 2.0 * back(at / k, at % k)).collect();
             assert_close(&dx, &expected, 1e-5);

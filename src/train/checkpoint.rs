@@ -15,10 +15,16 @@ use crate::adapt::AdamW;
 use crate::container::{Kind, Tensors, atomic_write};
 use crate::error::{Result, Status, fail};
 use crate::gradient_regularizer::{GradientRegularizer, Shape};
-use crate::limits::MAX_BUNDLE_MANIFEST_BYTES;
+use crate::limits::{MAX_ADAPTER_BYTES, MAX_BUNDLE_MANIFEST_BYTES};
 
-const CHECKPOINT: Kind =
-    Kind { name: "checkpoint", format: "supmer-checkpoint", versions: 1..=1, max_manifest: MAX_BUNDLE_MANIFEST_BYTES };
+const CHECKPOINT: Kind = Kind {
+    name: "checkpoint",
+    format: "supmer-checkpoint",
+    versions: 1..=1,
+    // The prompt and psi of a bundle, two moments of each, and their mean.
+    max_bytes: 4 * MAX_ADAPTER_BYTES,
+    max_manifest: MAX_BUNDLE_MANIFEST_BYTES,
+};
 
 /// A run after some of its steps.
 #[derive(Clone, Debug)]

@@ -2,11 +2,13 @@
 //! to measure how far a meta-trained start can help.
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{MetaTask, StepTasks, TaskKind, TaskSource, ValidationTask};
 use crate::adapt::{TokenizedExamples, tokenize};
 use crate::backbone::Sequence;
 use crate::error::{Result, Status, fail};
+use crate::limits::{MAX_BATCH_ROWS, MAX_LABELS, within};
 use crate::predict::PreparedTask;
 use crate::runtime::Random;
 use crate::task::{Example, Task};
@@ -41,6 +43,8 @@ impl Default for LabelledOptions {
 /// One labelled set, its rows sorted by class.
 struct Set {
     name: String,
+    /// SHA-256 (hex) of the tokens of all rows and their labels.
+    digest: String,
     examples: TokenizedExamples,
     classes: Vec<Vec<usize>>,
 }
@@ -52,9 +56,13 @@ pub struct LabelledTasks {
 }
 
 impl LabelledTasks {
-    /// A source of `sets`. Errors: those of the task and its rows; `InvalidExample` for a class of fewer rows than a task
+    /// A source of `sets`. Errors: `InvalidOption` for counts out of range; those of the task and its rows; `InvalidExample` for a class of fewer rows than a task
     /// takes; `InvalidArgument` without sets.
     pub fn new(tokenizer: &Tokenizer, sets: &[(Task, Vec<Example>)], options: LabelledOptions) -> Result<Self> {
+        within("tasks_per_step", options.tasks_per_step, 1..=1024)?;
+        within("most_classes", options.most_classes, 2..=MAX_LABELS)?;
+        within("support examples of a class", options.support, 1..=MAX_BATCH_ROWS)?;
+        within("query examples of a class", options.query, 1..=MAX_BATCH_ROWS)?;
         if sets.is_empty() {
             return fail(Status::InvalidArgument, "there is no labelled set; give at least one");
         }
@@ -71,7 +79,7 @@ impl LabelledTasks {
                     format!("task {task:?}, label {label:?}: {needed} rows are needed, it has {has}"),
                 );
             }
-            Ok(Set { name: task.name().to_owned(), examples, classes })
+            Ok(Set { name: task.name().to_owned(), digest: digest(&examples), examples, classes })
         };
         Ok(Self { sets: sets.iter().map(prepare).collect::<Result<_>>()?, options })
     }
@@ -98,7 +106,18 @@ impl LabelledTasks {
     }
 }
 
-/// Another example whose answer has as many tokens, for the mixture.
+fn digest(examples: &TokenizedExamples) -> String {
+    let mut digest = Sha256::new();
+    for (sequence, &label) in examples.sequences.iter().zip(&examples.labels) {
+        for ids in [&sequence.text[..], &sequence.answer[..], &[label as u32]] {
+            digest.update((ids.len() as u64).to_le_bytes());
+            ids.iter().for_each(|id| digest.update(id.to_le_bytes()));
+        }
+    }
+    format!("{:x}", digest.finalize())
+}
+
+/// An example of the query set, itself perhaps, whose answer has as many tokens, for the mixture.
 fn partner(sequence: &Sequence, all: &[Sequence], random: &mut Random) -> Sequence {
     let fitting: Vec<_> = all.iter().filter(|other| other.answer.len() == sequence.answer.len()).collect();
     fitting[random.below(fitting.len())].clone()
@@ -120,9 +139,9 @@ impl TaskSource for LabelledTasks {
 
     fn recipe(&self) -> Value {
         let LabelledOptions { seed, tasks_per_step, most_classes, support, query, max_tokens } = &self.options;
-        let names: Vec<_> = self.sets.iter().map(|set| &set.name).collect();
+        let sets: Vec<_> = self.sets.iter().map(|set| json!({ "name": set.name, "rows": set.digest })).collect();
         json!({
-            "labelled": names, "seed": seed, "tasks_per_step": tasks_per_step, "most_classes": most_classes,
+            "labelled": sets, "seed": seed, "tasks_per_step": tasks_per_step, "most_classes": most_classes,
             "support": support, "query": query, "max_tokens": max_tokens,
         })
     }

@@ -154,12 +154,16 @@ impl MetricsFile {
     /// Errors: `Io`; `CorruptFile` when the file is shorter than that.
     pub fn open(path: &Path, bytes: u64) -> Result<Self> {
         let failed = |e: std::io::Error| Error::io(path, &e);
-        let mut file = OpenOptions::new().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new().create(bytes == 0).truncate(false).write(true).open(path).map_err(failed)?;
         let found = file.metadata().map_err(failed)?.len();
         if found < bytes {
             return Err(Error::new(
                 Status::CorruptFile,
-                format!("{}: the checkpoint knows {bytes} bytes of metrics, the file has {found}", path.display()),
+                format!(
+                    "{}: the checkpoint knows {bytes} bytes of metrics, the file has {found}; put the run's own file back, \
+                     or start in another folder",
+                    path.display()
+                ),
             ));
         }
         file.set_len(bytes).map_err(failed)?;

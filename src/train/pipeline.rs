@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use super::embedding::{Embedder, EmbeddingTable, MiniLm, PooledStates};
 use super::start::is_t5;
+use super::trainer::check_folder;
 use super::{
     AnchorOptions, AnchorTasks, ClusterOptions, Clusters, Corpus, SentenceOptions, SentenceStore, StartOptions,
     StepTask, StepTasks, TaskKind, TaskSource, TrainOptions, Trained, Trainer, ValidationTask,
 };
 use crate::adapt::Control;
-use crate::backbone::{Backbone, Sequence};
+use crate::backbone::Backbone;
 use crate::bundle::Advice;
 use crate::error::Result;
 use crate::model::Model;
@@ -68,32 +69,37 @@ pub struct ClusteredText {
 }
 
 impl ClusteredText {
-    /// Reads `corpus`, a folder or file, into the folder `work`; what an earlier call with the same text and options left
-    /// there is used again. Progress counts sentences as they are embedded, then as they are clustered.
+    /// Reads `corpus`, a folder or file, into the folder `work` for a run that starts there or is resumed; what an earlier
+    /// call with the same text and options left there is used again. Progress counts sentences as they are embedded, then
+    /// rows as they are clustered.
     ///
-    /// Errors: those of the corpus, the encoder and the clustering; `Cancelled` (the next call goes on from there).
+    /// Errors: first what is wrong with options and folder; those of the corpus, the encoder and the clustering;
+    /// `Cancelled` (the next call goes on from there).
     pub fn build(
-        backbone: &dyn Backbone,
+        model: &Model,
         corpus: &Path,
         work: &Path,
+        resume: bool,
         options: &PipelineOptions,
         control: &mut Control<'_>,
     ) -> Result<Self> {
+        options.train.validate()?;
+        options.tasks.check()?;
+        options.clusters.check()?;
+        check_folder(work, resume)?;
         let cancel = control.cancel.clone();
         let mut tell = |done, total| {
-            let heard = Progress { stage: Stage::Prepare, done, total, loss: f32::NAN, accuracy: f32::NAN };
-            if control.tell(heard).is_err() {
-                cancel.request();
-            }
+            control.tell(Progress { stage: Stage::Prepare, done, total, loss: f32::NAN, accuracy: f32::NAN })
         };
         let corpus = Corpus::open(corpus, options.files.as_deref())?;
         let sentences = SentenceStore::build(&corpus, &options.sentences, work, &cancel)?;
+        let threads = model.options().thread_count;
         let embedder: Box<dyn Embedder + '_> = match &options.encoder {
-            Some(folder) => Box::new(MiniLm::load(folder)?),
-            None => Box::new(PooledStates::new(backbone)),
+            Some(folder) => Box::new(MiniLm::load(folder, threads)?),
+            None => Box::new(PooledStates::new(model.backbone())),
         };
         let table = EmbeddingTable::build(&sentences, embedder.as_ref(), work, &mut tell, &cancel)?;
-        let clusters = Clusters::build(&table, &options.clusters, 0, work, &mut tell, &cancel)?;
+        let clusters = Clusters::build(&table, &options.clusters, threads, work, &mut tell, &cancel)?;
         let recipe = json!({
             "files": sentences.corpus().files, "sentences": options.sentences, "encoder": embedder.id(),
             "clusters": options.clusters, "tasks": options.tasks,
@@ -125,15 +131,8 @@ impl<'a> AnchorSource<'a> {
 
 impl TaskSource for AnchorSource<'_> {
     fn tasks(&self, step: usize) -> Result<StepTasks> {
-        let answers = |task: &super::MetaTask<Vec<Sequence>>| {
-            let mut answers: Vec<&[u32]> =
-                task.support.iter().flatten().map(|sequence| sequence.answer.as_slice()).collect();
-            answers.sort_unstable();
-            answers.dedup();
-            answers.len().max(1) as f64
-        };
         let drawn = self.tasks.tasks_at(step)?.into_iter();
-        let kind = |task: &StepTask| TaskKind { format: task.format.name(), chance_loss: answers(&task.task).ln() };
+        let kind = |task: &StepTask| TaskKind { format: task.format.name(), chance_loss: (task.answers as f64).ln() };
         let (kinds, tasks) = drawn.map(|task| (kind(&task), task.task)).unzip();
         Ok(StepTasks { tasks, kinds })
     }
@@ -173,10 +172,9 @@ pub fn train_bundle(
     resume: bool,
     mut control: Control<'_>,
 ) -> Result<Trained> {
-    options.train.validate()?;
     let backbone = model.backbone();
     let start = options.start.start(model, options.train.seed)?;
-    let text = ClusteredText::build(backbone, corpus, work, options, &mut control)?;
+    let text = ClusteredText::build(model, corpus, work, resume, options, &mut control)?;
     let source = AnchorSource::new(&text, backbone, options, &control)?;
     let advice = options.advice;
     Trainer { backbone, source: &source, options: &options.train, start, advice, folder: work }.run(resume, control)

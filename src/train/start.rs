@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::adapt::{AdaptOptions, PromptStart, start_prompt};
 use crate::backbone::Backbone;
 use crate::bundle::Bundle;
-use crate::error::Result;
+use crate::error::{Result, Status, fail};
 use crate::gradient_regularizer::{GradientRegularizer, Shape};
 use crate::model::Model;
 use crate::soft_prompt::SoftPrompt;
@@ -28,7 +28,7 @@ pub struct StartOptions {
     pub rank: Option<usize>,
     /// Layers of psi (published: 2).
     pub layers: usize,
-    /// Prompt and psi of an earlier bundle, in place of all the above.
+    /// Prompt and psi of an earlier bundle; then length, text and rank must be left out.
     pub bundle: Option<Arc<Bundle>>,
 }
 
@@ -57,6 +57,10 @@ impl StartOptions {
     pub fn start(&self, model: &Model, seed: u64) -> Result<Start> {
         let backbone = model.backbone();
         if let Some(bundle) = &self.bundle {
+            if self.prompt_length != 0 || self.text.is_some() || self.rank.is_some() {
+                let message = "a bundle brings its own prompt and regularizer; leave prompt_length, text and rank out";
+                return fail(Status::InvalidOption, message);
+            }
             bundle.check(backbone)?;
             let regularizer = bundle.regularization().map(|r| r.regularizer.clone());
             let recipe = json!({ "bundle": bundle.digest()?, "recipe": bundle.origin().recipe });

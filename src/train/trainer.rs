@@ -105,11 +105,17 @@ impl Trainer<'_> {
         let mut draw = |b| meta.curriculum.draw(b, &mut random);
         let record = run.state.step(&learner, &tasks.tasks, meta, &mut draw, &control.cancel)?;
         let state = &run.state;
-        if !state.prompt.values().iter().all(|v| v.is_finite()) {
-            return fail(Status::NotFinite, format!("step {}: the prompt is not finite; lower its rate", step + 1));
+        let phi = state.regularizer.as_ref().map_or(&[][..], |phi| phi.values());
+        for (what, rate, values) in
+            [("prompt", "prompt_rate", state.prompt.values()), ("regularizer", "phi_rate or inner_rate", phi)]
+        {
+            if !values.iter().all(|v| v.is_finite()) {
+                let message = format!("step {}: the {what} is not finite; lower {rate}", step + 1);
+                return fail(Status::NotFinite, message);
+            }
         }
-        if state.step + average_over > meta.steps {
-            let phi = state.regularizer.as_ref().map_or(&[][..], |phi| phi.values());
+        // The mean over one step is the state itself.
+        if *average_over > 1 && state.step + average_over > meta.steps {
             run.average.add(state.prompt.values(), phi);
         }
         let metric = StepMetric::new(state.step, &tasks.kinds, &record, mean_row_norm(&state.prompt));
@@ -147,18 +153,9 @@ impl Trainer<'_> {
     }
 
     fn open(&self, resume: bool, identity: &str) -> Result<Checkpoint> {
-        let (path, folder) = (self.checkpoint(), self.folder.display());
-        match (resume, path.exists()) {
-            (true, true) => return Checkpoint::load(&path, identity),
-            (true, false) => {
-                let message = format!("{folder}: holds no checkpoint to resume; start the run without resuming");
-                return fail(Status::NotFound, message);
-            }
-            (false, true) => {
-                let message = format!("{folder}: holds a run already; resume it, or name another folder");
-                return fail(Status::InvalidArgument, message);
-            }
-            (false, false) => {}
+        check_folder(self.folder, resume)?;
+        if resume {
+            return Checkpoint::load(&self.checkpoint(), identity);
         }
         let Start { prompt, regularizer, .. } = self.start.clone();
         Ok(Checkpoint {
@@ -213,6 +210,20 @@ impl Trainer<'_> {
         let backbone = self.backbone.fingerprint();
         let corpus = self.source.corpus_digest();
         json!({ "recipe": self.recipe(), "backbone": backbone, "corpus": corpus, "start": start }).to_string()
+    }
+}
+
+/// `NotFound` when there is nothing to resume in `folder`, `InvalidArgument` when a new run would replace one.
+pub(super) fn check_folder(folder: &Path, resume: bool) -> Result<()> {
+    let place = folder.display();
+    match (resume, folder.join(CHECKPOINT).exists()) {
+        (true, false) => {
+            fail(Status::NotFound, format!("{place}: holds no checkpoint to resume; start the run without resuming"))
+        }
+        (false, true) => {
+            fail(Status::InvalidArgument, format!("{place}: holds a run already; resume it, or name another folder"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -34,6 +34,8 @@ fn options(counts: &mut Counts) -> supmer_train_options {
 struct Counts {
     prepared: usize,
     steps: u64,
+    /// Whether the first report of preparation stops the call.
+    stop_preparing: bool,
     stop_at: u64,
 }
 
@@ -45,7 +47,11 @@ unsafe extern "C" fn count(user_data: *mut c_void, progress: *const supmer_progr
         SUPMER_STAGE_PREPARE => counts.prepared += 1,
         stage => panic!("stage {stage}"),
     }
-    i32::from(progress.stage == SUPMER_STAGE_TRAIN && progress.done == counts.stop_at)
+    let stops = match progress.stage {
+        SUPMER_STAGE_PREPARE => std::mem::take(&mut counts.stop_preparing),
+        _ => progress.done == counts.stop_at,
+    };
+    i32::from(stops)
 }
 
 #[test]
@@ -56,16 +62,23 @@ fn a_stopped_run_goes_on_and_its_bundle_is_saved_and_used() {
     write_corpus(text.as_ref(), 120);
     let (text, run, file) = (parts(&text), parts(&run), parts(&file));
     let model = tiny::model();
-    let mut counts = Counts { stop_at: 2, ..Counts::default() };
+    let mut counts = Counts { stop_preparing: true, stop_at: 2, ..Counts::default() };
     let mut options = options(&mut counts);
+    let mut cancel = null_mut();
     let (mut bundle, mut finished) = (null_mut(), false);
     // SAFETY: live handles and locals; each handle is freed once.
     unsafe {
         let mut train = |options: &supmer_train_options, bundle: *mut *mut supmer_bundle, error| {
             supmer_train_bundle(model, text.0, text.1, run.0, run.1, options, bundle, &mut finished, error)
         };
+        assert_eq!(supmer_cancel_new(&mut cancel, null_mut()), SUPMER_STATUS_OK);
+        options.cancel = cancel;
+        // The callback stops its own call; the caller's flag stays as it is.
+        let (status, message) = failure(|e| train(&options, &mut bundle, e));
+        assert_eq!((status, message.contains("progress callback")), (SUPMER_STATUS_CANCELLED, true), "{message}");
+        assert!(!std::path::Path::new(&path("run/checkpoint.supmer")).exists());
         assert_eq!(failure(|e| train(&options, &mut bundle, e)).0, SUPMER_STATUS_CANCELLED);
-        assert!(bundle.is_null());
+        assert!(bundle.is_null() && std::path::Path::new(&path("run/checkpoint.supmer")).exists());
         assert_eq!(failure(|e| train(&options, &mut bundle, e)).0, SUPMER_STATUS_INVALID_ARGUMENT, "not resumed");
         options.resume = 1;
         assert_eq!(train(&options, &mut bundle, null_mut()), SUPMER_STATUS_OK);
@@ -82,6 +95,7 @@ fn a_stopped_run_goes_on_and_its_bundle_is_saved_and_used() {
         supmer_adapter_free(adapter);
         supmer_task_free(task);
         supmer_bundle_free(bundle);
+        supmer_cancel_free(cancel);
         supmer_model_free(model);
     }
     assert_eq!(counts.steps, u64::from(STEPS));

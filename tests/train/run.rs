@@ -59,6 +59,11 @@ impl Run {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// Steps that the bundle says were done.
+    pub fn steps_done(&self) -> u64 {
+        supmer::Bundle::load(self.path("b.supmer")).unwrap().origin().recipe["steps_done"].as_u64().unwrap()
+    }
+
     /// Trains on the corpus; what it printed.
     pub fn succeed(&self, options: &[&str]) -> String {
         let output = self.command(MODEL, &self.corpus(), options).output().unwrap();

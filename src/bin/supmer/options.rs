@@ -41,6 +41,8 @@ pub enum Instructions {
     Avx512,
     /// AMX tiles on top of AVX-512
     Amx,
+    /// AMX tiles, products rounded to bf16: fastest, third digits differ
+    AmxBf16,
 }
 
 /// How the frozen weights are held in memory.
@@ -113,6 +115,7 @@ impl Instructions {
             Instructions::Avx2 => Some(Isa::Avx2),
             Instructions::Avx512 => Some(Isa::Avx512),
             Instructions::Amx => Some(Isa::Amx),
+            Instructions::AmxBf16 => Some(Isa::AmxBf16),
         }
     }
 }

@@ -5,9 +5,9 @@ use super::scratch::{ACTIVATIONS, ITEM, with_tiles};
 use super::split::{self, Block, Target};
 use super::{Operand, PANEL, PARTS, SIDE, STEP, Tile};
 use crate::backbone::weights::{Format, FrozenMatrix};
-use crate::kernels::Compute;
 use crate::kernels::linear::{Output, expand};
 use crate::kernels::shared::{Shared, with_scratch};
+use crate::kernels::{Compute, Isa};
 
 /// How many outputs or inputs an item has and for how many steps it holds split weights at a time: whole panels and
 /// stored blocks of `block` weights. Results do not depend on it.
@@ -32,16 +32,17 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
         items.extend((0..output.weight.rows()).step_by(width).map(|start| (i, start)));
         targets.push((output.weight, Shared::new(output.y), output.accumulate));
     }
-    with_tiles(&ACTIVATIONS, x_panels * 2 * steps * PARTS, |activations| {
+    let x_parts = most_parts(compute);
+    with_tiles(&ACTIVATIONS, x_panels * 2 * steps * x_parts, |activations| {
         let x_tiles = SharedTiles(activations.as_mut_ptr());
         compute.threads.run(2 * x_panels, |tile| {
             // SAFETY: `isa` was checked; the rows are those of x, the tiles this item's own.
-            unsafe { split::split_rows_turned(rows_of(x, m, k, tile), PARTS, x_tiles.of(tile, steps)) }
+            unsafe { split::split_rows_turned(rows_of(x, m, k, tile), x_parts, x_tiles.of(tile, steps, x_parts)) }
         });
         compute.threads.run(items.len(), |item| {
             let (i, start) = items[item];
             let (weight, y, accumulate) = &targets[i];
-            let (n, parts) = (weight.rows(), parts(weight));
+            let (n, parts) = (weight.rows(), parts(compute, weight));
             let count = width.min(n - start);
             let panels = count.div_ceil(PANEL);
             let panel = chunk_steps * 2 * parts;
@@ -66,7 +67,7 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
                         }
                         let last = first + chunk == steps;
                         for j in 0..x_panels {
-                            let b = Operand { tiles: x_tiles.at((j * steps + first) * 2 * PARTS), parts: PARTS };
+                            let b = Operand { tiles: x_tiles.at((j * steps + first) * 2 * x_parts), parts: x_parts };
                             for i in 0..panels {
                                 let a = Operand { tiles: w_tiles.add(i * panel), parts };
                                 let c = results.add(4 * (j * panels + i));
@@ -104,11 +105,12 @@ pub(in crate::kernels) fn backward(
     let y_panels = m.div_ceil(PANEL);
     let dx = Shared::new(dx);
     // Where the tiles of each input's dy start.
+    let y_parts = most_parts(compute);
     let mut places = Vec::new();
     let mut total = 0;
     for (weight, _) in inputs {
         places.push(total);
-        total += y_panels * 2 * weight.rows().div_ceil(STEP) * PARTS;
+        total += y_panels * 2 * weight.rows().div_ceil(STEP) * y_parts;
     }
     with_tiles(&ACTIVATIONS, total, |activations| {
         let y_tiles = SharedTiles(activations.as_mut_ptr());
@@ -118,23 +120,23 @@ pub(in crate::kernels) fn backward(
             let n = weight.rows();
             // SAFETY: `isa` was checked; the rows are those of dy, the tiles this item's own.
             unsafe {
-                let to = y_tiles.from(places[input]).of(tile, n.div_ceil(STEP));
-                split::split_rows(rows_of(dy, m, n, tile), PARTS, to);
+                let to = y_tiles.from(places[input]).of(tile, n.div_ceil(STEP), y_parts);
+                split::split_rows(rows_of(dy, m, n, tile), y_parts, to);
             }
         });
         compute.threads.run(k.div_ceil(width), |item| {
             let start = item * width;
             let count = width.min(k - start);
             let panels = count.div_ceil(PANEL);
-            with_tiles(&ITEM, panels * (chunk_steps * 2 * PARTS + 4 * y_panels), |scratch| {
-                let (w_tiles, results) = scratch.split_at_mut(panels * chunk_steps * 2 * PARTS);
+            with_tiles(&ITEM, panels * (chunk_steps * 2 * y_parts + 4 * y_panels), |scratch| {
+                let (w_tiles, results) = scratch.split_at_mut(panels * chunk_steps * 2 * y_parts);
                 let (w_tiles, results) = (w_tiles.as_mut_ptr(), results.as_mut_ptr());
                 // SAFETY: `isa` was checked; all offsets are within what was taken above, and no other item writes
                 // columns start..start + count of dx.
                 unsafe {
                     let registers = Registers::configure();
                     for (input, (weight, _)) in inputs.iter().enumerate() {
-                        let (n, parts) = (weight.rows(), parts(weight));
+                        let (n, parts) = (weight.rows(), parts(compute, weight));
                         let (steps, panel) = (n.div_ceil(STEP), chunk_steps * 2 * parts);
                         for first in (0..steps).step_by(chunk_steps) {
                             let chunk = chunk_steps.min(steps - first);
@@ -147,9 +149,9 @@ pub(in crate::kernels) fn backward(
                             }
                             let last = input + 1 == inputs.len() && first + chunk == steps;
                             for i in 0..y_panels {
-                                let tiles = y_tiles.at(places[input] + (i * steps + first) * 2 * PARTS);
+                                let tiles = y_tiles.at(places[input] + (i * steps + first) * 2 * y_parts);
                                 for j in 0..panels {
-                                    let a = Operand { tiles, parts: PARTS };
+                                    let a = Operand { tiles, parts: y_parts };
                                     let b = Operand { tiles: w_tiles.add(j * panel), parts };
                                     let c = results.add(4 * (i * panels + j));
                                     registers.multiply(a, b, chunk, c, input > 0 || first > 0);
@@ -173,14 +175,20 @@ pub(in crate::kernels) fn backward(
     });
 }
 
-/// bf16 parts that hold every weight of a matrix exactly.
-fn parts(weight: &FrozenMatrix) -> usize {
-    match weight.format() {
+/// bf16 parts that stand for an f32 value.
+fn most_parts(compute: &Compute) -> usize {
+    if compute.isa == Isa::AmxBf16 { 1 } else { PARTS }
+}
+
+/// bf16 parts that hold every weight of a matrix exactly, as far as [`most_parts`] lets them.
+fn parts(compute: &Compute, weight: &FrozenMatrix) -> usize {
+    let exact = match weight.format() {
         Format::BF16 => 1,
         // 11 bits, and 11 times 4.
         Format::F16 | Format::Q4_0 => 2,
         Format::F32 | Format::Q4_1 | Format::Q8_0 | Format::Q4K | Format::Q6K => PARTS,
-    }
+    };
+    exact.min(most_parts(compute))
 }
 
 /// Calls `work` with a block of weights as f32.
@@ -235,12 +243,12 @@ impl SharedTiles {
         Self(unsafe { self.at(offset) })
     }
 
-    /// The first tile of 16 rows, number `tile`, of activations with `steps` steps.
+    /// The first tile of 16 rows, number `tile`, of activations with `steps` steps and `parts` parts.
     ///
     /// # Safety
     /// As for [`SharedTiles::at`].
-    unsafe fn of(&self, tile: usize, steps: usize) -> *mut Tile {
+    unsafe fn of(&self, tile: usize, steps: usize, parts: usize) -> *mut Tile {
         // SAFETY: as the caller vouches.
-        unsafe { self.at((tile / 2 * steps * 2 + tile % 2) * PARTS) }
+        unsafe { self.at((tile / 2 * steps * 2 + tile % 2) * parts) }
     }
 }

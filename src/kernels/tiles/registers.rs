@@ -65,6 +65,7 @@ impl Registers {
         // SAFETY: as the caller vouches.
         unsafe {
             match (a.parts, b.parts) {
+                (1, 1) => self.multiply_parts::<1, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 (1, PARTS) => self.multiply_parts::<1, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
                 (2, PARTS) => self.multiply_parts::<2, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
                 (PARTS, 1) => self.multiply_parts::<PARTS, 1>(a.tiles, b.tiles, steps, c, accumulate),

@@ -32,7 +32,8 @@ pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) {
             unsafe {
                 let row = if r < rows { data.add(r * stride + at) } else { data };
                 let left = if r < rows { columns - at } else { 0 };
-                let words = split(load_part(row, left), load_part(row.wrapping_add(SIDE), left.saturating_sub(SIDE)));
+                let words =
+                    split(load_part(row, left), load_part(row.wrapping_add(SIDE), left.saturating_sub(SIDE)), parts);
                 let to = tiles.add(2 * parts * step);
                 for (part, words) in words.into_iter().enumerate().take(parts) {
                     _mm512_store_si512(to.add(part).cast::<__m512i>().add(r), words);
@@ -73,7 +74,7 @@ pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile,
             // SAFETY: within the block, as the masks see to; the tiles are the caller's.
             unsafe {
                 let part_of = |r: usize| load_part(data.wrapping_add(r * stride + at), if r < rows { left } else { 0 });
-                let words = split(part_of(t), part_of(t + SIDE));
+                let words = split(part_of(t), part_of(t + SIDE), parts);
                 let to = tiles.add(tile / 2 * panel + tile % 2 * parts);
                 for (part, words) in words.into_iter().enumerate().take(parts) {
                     _mm512_store_si512(to.add(part).cast::<__m512i>().add(t), words);
@@ -134,12 +135,12 @@ pub(super) unsafe fn write_turned(c: *mut Tile, target: Target) {
     }
 }
 
-/// The words of three parts of 16 pairs: `low` in the lower halves, `high` in the upper.
+/// The words of the parts of 16 pairs: `low` in the lower halves, `high` in the upper. A single part is rounded.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn split(low: __m512, high: __m512) -> [__m512i; PARTS] {
+fn split(low: __m512, high: __m512, parts: usize) -> [__m512i; PARTS] {
     let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
-    let (mut low, mut high) = (low, high);
+    let (mut low, mut high) = if parts == 1 { (rounded(low), rounded(high)) } else { (low, high) };
     let mut words = [_mm512_setzero_si512(); PARTS];
     for word in &mut words {
         let (l, h) = (_mm512_castps_si512(low), _mm512_castps_si512(high));
@@ -149,6 +150,17 @@ fn split(low: __m512, high: __m512) -> [__m512i; PARTS] {
         high = _mm512_sub_ps(high, _mm512_castsi512_ps(h));
     }
     words
+}
+
+/// Values whose upper half is the nearest bf16, ties to even; not-a-number stays what it is.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn rounded(values: __m512) -> __m512 {
+    let bits = _mm512_castps_si512(values);
+    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+    let up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    let ordered = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(values, values);
+    _mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, ordered, up))
 }
 
 /// Exchanges rows and columns of a tile.

@@ -175,7 +175,7 @@ impl AnchorOptions {
     }
 
     /// `InvalidOption` for a value out of its range, or when every format is off.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(in crate::train) fn check(&self) -> Result<()> {
         within("tasks_per_step", self.tasks_per_step, 1..=1024)?;
         within("choices", self.choices, 2..=MOST_CHOICES)?;
         within("max_tokens", self.max_tokens, 8..=MAX_CONTEXT)?;

@@ -12,6 +12,7 @@ use super::words::WordTable;
 use crate::backbone::{Backbone, Sequence};
 use crate::error::{Result, Status, fail};
 use crate::runtime::{Cancel, Random};
+use crate::train::start::is_t5;
 use crate::train::{Clusters, MetaTask, SentenceStore, domain_similarity};
 
 /// Draws anchor tasks from clustered sentences for one backbone.
@@ -35,6 +36,8 @@ pub struct AnchorTasks<'a> {
 pub struct StepTask {
     /// Its kind.
     pub format: Format,
+    /// How many answers it has to choose from.
+    pub answers: usize,
     /// What the meta step learns from.
     pub task: MetaTask<Vec<Sequence>>,
 }
@@ -98,7 +101,7 @@ impl<'a> AnchorTasks<'a> {
         cancel: &Cancel,
     ) -> Result<Self> {
         options.check()?;
-        let is_t5 = backbone.tokenizer().sentinel("<extra_id_0>").is_some();
+        let is_t5 = is_t5(backbone);
         let is_on = |wanted: &[Format]| options.active().any(|(format, _)| wanted.contains(&format));
         let words = match is_on(&[Format::TopicWord, Format::HiddenWord]) {
             true => {
@@ -123,6 +126,7 @@ impl<'a> AnchorTasks<'a> {
             Self { sentences, clusters, backbone, options, words, centers, training, held_out, is_t5, wordings };
         for (format, sizes) in tasks.options.active() {
             tasks.check(format, sizes, &tasks.training, "training")?;
+            tasks.check_wordings(format, sizes)?;
         }
         Ok(tasks)
     }
@@ -177,7 +181,8 @@ impl<'a> AnchorTasks<'a> {
         let support = self.batches(&own, &own.support, sizes.support_batch)?;
         let (centers, width) = (self.clusters.centers(), self.clusters.width());
         let domain_similarity = domain_similarity(centers, width, &own.clusters, &other.clusters);
-        Ok(StepTask { format, task: MetaTask { support, query, domain_similarity } })
+        let answers = own.task.labels().len();
+        Ok(StepTask { format, answers, task: MetaTask { support, query, domain_similarity } })
     }
 
     fn validation_task(&self, format: Format, sizes: SetSizes, at: usize) -> Result<HeldOutTask> {
@@ -237,6 +242,17 @@ impl<'a> AnchorTasks<'a> {
             Some((_, sizes)) => Ok(sizes),
             None => fail(Status::InvalidOption, format!("format {} is off: it has no tasks", format.name())),
         }
+    }
+
+    /// The error of the first wording that cannot be put into tokens, so that no later step fails on it.
+    fn check_wordings(&self, format: Format, sizes: SetSizes) -> Result<()> {
+        for &wording in self.wordings.get(&format).into_iter().flatten() {
+            let stream = format!("{} check of wordings", format.name());
+            let mut draw = self.draw(&self.training, Random::new(self.options.seed, &stream));
+            let task = draw.task(format, wording, sizes)?;
+            self.batches(&task, &task.query, sizes.query_batch).map_err(|e| e.context(format.name()))?;
+        }
+        Ok(())
     }
 
     /// `InvalidOption` unless `part` has what a task of `format` takes.

@@ -48,9 +48,9 @@ fn world(documents: usize, held_out: f64) -> World {
     let cancel = Cancel::new();
     let sentences = SentenceStore::build(&corpus, &SentenceOptions::default(), folder.path(), &cancel).unwrap();
     assert_eq!(sentences.len(), 4 * documents);
-    let table = EmbeddingTable::build(&sentences, &BySubject, folder.path(), &mut |_, _| (), &cancel).unwrap();
+    let table = EmbeddingTable::build(&sentences, &BySubject, folder.path(), &mut |_, _| Ok(()), &cancel).unwrap();
     let options = ClusterOptions { count: SUBJECTS.len(), held_out, steps: 10, ..ClusterOptions::default() };
-    let clusters = Clusters::build(&table, &options, 1, folder.path(), &mut |_, _| (), &cancel).unwrap();
+    let clusters = Clusters::build(&table, &options, 1, folder.path(), &mut |_, _| Ok(()), &cancel).unwrap();
     assert!(clusters.sizes().iter().all(|&size| size > 0));
     World { _folder: folder, sentences, clusters }
 }
@@ -183,7 +183,9 @@ fn a_step_depends_on_seed_and_number_alone_and_pairs() {
         for step in 0..12 {
             let tasks = one.tasks_at(step).unwrap();
             assert!(tasks.len() == 2 && tasks[0].format == tasks[1].format);
-            for StepTask { format, task } in tasks {
+            for StepTask { format, task, answers } in tasks {
+                let drawn: BTreeSet<_> = task.support.iter().flatten().map(|sequence| &sequence.answer).collect();
+                assert!((2..=3).contains(&answers) && drawn.len() <= answers, "{format:?}");
                 assert_eq!(task.support.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3]);
                 assert_eq!(
                     task.query.iter().map(|(own, other)| (own.len(), other.len())).collect::<Vec<_>>(),

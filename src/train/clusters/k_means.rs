@@ -16,7 +16,7 @@ pub(super) fn run(
     embeddings: &EmbeddingTable,
     options: &ClusterOptions,
     thread_count: usize,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(usize, usize) -> Result<()>,
     cancel: &Cancel,
 ) -> Result<Found> {
     let compute = Compute { threads: Threads::new(thread_count)?, isa: Isa::select(None)? };
@@ -30,7 +30,7 @@ pub(super) fn run(
         let mut drawn: Vec<u32> = (0..batch).map(|_| random.below(rows) as u32).collect();
         drawn.sort_unstable();
         means.learn(&compute, &embeddings.gather(&drawn)?)?;
-        progress((step + 1) * batch, total);
+        progress((step + 1) * batch, total)?;
     }
     let mut assignment = Vec::with_capacity(rows);
     let mut nearest: Vec<Vec<(f32, u32)>> = vec![Vec::new(); options.count];
@@ -41,7 +41,7 @@ pub(super) fn run(
             keep_nearest(&mut nearest[cluster], distance, assignment.len() as u32);
             assignment.push(cluster as u32);
         }
-        progress(options.steps * batch + assignment.len(), total);
+        progress(options.steps * batch + assignment.len(), total)?;
     }
     let nearest = nearest.into_iter().map(|list| list.into_iter().map(|(_, row)| row).collect()).collect();
     Ok(Found { width, centers: means.centers, assignment, nearest })

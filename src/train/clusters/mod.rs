@@ -58,7 +58,8 @@ pub struct Clusters {
 
 impl Clusters {
     /// Clusters the rows of `embeddings`; clusters of the same rows and options that lie in the folder `work` are taken
-    /// as they are. `progress` hears how many of how many rows were seen. The same on any number of threads.
+    /// as they are. `progress` hears how many of how many rows were seen; its error ends the call. The same on any number of
+    /// threads (0 = all cores); the processor's best instructions are used.
     ///
     /// Errors: `InvalidOption` (more clusters than rows, for one), `Io`, `DiskFull`, `CorruptFile`, `Cancelled`.
     pub fn build(
@@ -66,10 +67,11 @@ impl Clusters {
         options: &ClusterOptions,
         thread_count: usize,
         work: &Path,
-        progress: &mut dyn FnMut(usize, usize),
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
         cancel: &Cancel,
     ) -> Result<Self> {
-        check(options, embeddings.len())?;
+        options.check()?;
+        check_rows(options, embeddings.len())?;
         let ClusterOptions { count, batch, steps, seed, .. } = options;
         let whole = format!("clusters 1 {} {count} {batch} {steps} {seed}", embeddings.key());
         let key = format!("{:x}", Sha256::digest(whole));
@@ -154,11 +156,17 @@ struct Found {
     nearest: Vec<Vec<u32>>,
 }
 
-fn check(options: &ClusterOptions, rows: usize) -> Result<()> {
-    within("clusters", options.count, 2..=MOST)?;
-    within("cluster batch", options.batch, 1..=MOST)?;
-    within("cluster steps", options.steps, 0..=1_000_000)?;
-    within("held_out", options.held_out, 0.0..=0.9)?;
+impl ClusterOptions {
+    /// `InvalidOption` names the option that is out of its range.
+    pub(super) fn check(&self) -> Result<()> {
+        within("clusters", self.count, 2..=MOST)?;
+        within("cluster batch", self.batch, 1..=MOST)?;
+        within("cluster steps", self.steps, 0..=1_000_000)?;
+        within("held_out", self.held_out, 0.0..=0.9)
+    }
+}
+
+fn check_rows(options: &ClusterOptions, rows: usize) -> Result<()> {
     if options.count > rows {
         let message = format!("{} clusters need as many sentences, there are {rows}: ask for fewer", options.count);
         return fail(Status::InvalidOption, message);

@@ -31,13 +31,13 @@ fn table(sentences: usize) -> (tempfile::TempDir, EmbeddingTable) {
     std::fs::write(folder.path().join("a.txt"), text).unwrap();
     let corpus = Corpus::open(&folder.path().join("a.txt"), None).unwrap();
     let store = SentenceStore::build(&corpus, &SentenceOptions::default(), folder.path(), &Cancel::new()).unwrap();
-    let table = EmbeddingTable::build(&store, &Corners, folder.path(), &mut |_, _| (), &Cancel::new()).unwrap();
+    let table = EmbeddingTable::build(&store, &Corners, folder.path(), &mut |_, _| Ok(()), &Cancel::new()).unwrap();
     (folder, table)
 }
 
 fn build(table: &EmbeddingTable, options: &ClusterOptions, threads: usize) -> Result<Clusters> {
     let work = tempfile::tempdir().unwrap();
-    Clusters::build(table, options, threads, work.path(), &mut |_, _| (), &Cancel::new())
+    Clusters::build(table, options, threads, work.path(), &mut |_, _| Ok(()), &Cancel::new())
 }
 
 #[test]
@@ -75,7 +75,10 @@ fn the_same_on_any_number_of_threads_and_from_the_file() {
     assert_ne!(one.centers(), build(&table, &ClusterOptions { seed: 2, ..options.clone() }, 1).unwrap().centers());
     for expected in [5 * 128 + 500, 0] {
         let mut seen = 0;
-        let progress = &mut |done, _| seen = done;
+        let progress = &mut |done, _| {
+            seen = done;
+            Ok(())
+        };
         let saved = Clusters::build(&table, &options, 1, folder.path(), progress, &Cancel::new()).unwrap();
         assert_eq!((&saved, seen), (&one, expected));
     }

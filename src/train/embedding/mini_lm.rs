@@ -5,6 +5,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
+use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationParams};
 
@@ -12,9 +13,12 @@ use super::{Embedder, normalize_rows};
 use crate::backbone::mapped;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::{MAX_JSON_BYTES, MAX_TOKENIZER_BYTES};
+use crate::runtime::Threads;
 
 /// Most bytes of the encoder's weights.
 const MAX_WEIGHT_BYTES: usize = 4 << 30;
+/// Texts that a thread takes at once.
+const SHARE: usize = 8;
 /// Most tokens of a text, as the encoder was trained.
 const MAX_TOKENS: usize = 256;
 
@@ -22,15 +26,18 @@ const MAX_TOKENS: usize = 256;
 pub struct MiniLm {
     model: BertModel,
     tokenizer: Tokenizer,
+    threads: Threads,
     width: usize,
     id: String,
 }
 
 impl MiniLm {
-    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` of `folder`.
+    /// Loads `config.json`, `tokenizer.json` and `model.safetensors` of `folder`; `thread_count` threads share a call's
+    /// texts, 0 = one per core.
     ///
-    /// Errors: `NotFound` for a missing file, `CorruptFile` for one that is no BERT's, `TooLarge`, `Io`.
-    pub fn load(folder: &Path) -> Result<Self> {
+    /// Errors: `InvalidOption` for too many threads; `NotFound` for a missing file, `CorruptFile` for one that is no BERT's, `TooLarge`, `Io`.
+    pub fn load(folder: &Path, thread_count: usize) -> Result<Self> {
+        let threads = Threads::new(thread_count)?;
         let (config_path, tokenizer_path) = (folder.join("config.json"), folder.join("tokenizer.json"));
         let weights_path = folder.join("model.safetensors");
         let config = mapped::read(&config_path, MAX_JSON_BYTES)?;
@@ -51,7 +58,7 @@ impl MiniLm {
         let model = VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)
             .and_then(|weights| BertModel::load(weights, &config))
             .map_err(|e| corrupt(&weights_path, &e))?;
-        Ok(Self { model, tokenizer, width: config.hidden_size, id: format!("bert {digest:x}") })
+        Ok(Self { model, tokenizer, threads, width: config.hidden_size, id: format!("bert {digest:x}") })
     }
 
     /// Last hidden states averaged over each text's tokens. `tokens` have one length after padding with id 0.
@@ -91,7 +98,9 @@ impl Embedder for MiniLm {
             return fail(Status::InvalidArgument, "a text without tokens has no embedding");
         }
         let failed = |e: candle_core::Error| Error::new(Status::Internal, format!("sentence encoder: {e}"));
-        let mut rows = if tokens.is_empty() { Vec::new() } else { self.pool(&tokens).map_err(failed)? };
+        let pooled =
+            || tokens.par_chunks(SHARE).map(|tokens| self.pool(tokens)).collect::<candle_core::Result<Vec<_>>>();
+        let mut rows = self.threads.enter(pooled).map_err(failed)?.concat();
         normalize_rows(&mut rows, self.width);
         Ok(rows)
     }

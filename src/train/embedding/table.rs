@@ -28,14 +28,15 @@ pub struct EmbeddingTable {
 
 impl EmbeddingTable {
     /// The embeddings of `sentences` in the folder `work`: taken as they are when they lie there, continued where an
-    /// earlier call was stopped, else computed. `progress` hears how many of how many sentences are done.
+    /// earlier call was stopped, else computed. `progress` hears how many of how many sentences are
+    /// done; its error ends the call.
     ///
     /// Memory: 1024 sentences. Errors: those of the embedder, `NotFinite`, `Io`, `DiskFull`, `Cancelled`.
     pub fn build(
         sentences: &SentenceStore,
         embedder: &dyn Embedder,
         work: &Path,
-        progress: &mut dyn FnMut(usize, usize),
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
         cancel: &Cancel,
     ) -> Result<Self> {
         let (rows, width) = (sentences.len(), embedder.width());
@@ -103,7 +104,7 @@ fn write(
     sentences: &SentenceStore,
     embedder: &dyn Embedder,
     path: &Path,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(usize, usize) -> Result<()>,
     cancel: &Cancel,
 ) -> Result<()> {
     let part = path.with_extension("part");
@@ -120,7 +121,7 @@ fn write(
         let bytes: Vec<u8> = rows.iter().flat_map(|x| x.to_le_bytes()).collect();
         file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(failed)?;
         done += texts.len();
-        progress(done, sentences.len());
+        progress(done, sentences.len())?;
     }
     file.sync_all().map_err(failed)?;
     std::fs::rename(&part, path).map_err(failed)

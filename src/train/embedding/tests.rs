@@ -49,6 +49,7 @@ fn a_stopped_table_is_continued_and_a_finished_one_reused() {
         let progress = &mut |done, total| {
             assert_eq!(total, 2500);
             reports.push(done);
+            Ok(())
         };
         let table = EmbeddingTable::build(&store, &toy, &work, progress, &Cancel::new());
         (table, toy.seen.get())
@@ -91,7 +92,7 @@ fn check_close(what: &str, found: &[f32], expected: &[f32]) {
 
 #[test]
 fn a_bert_gives_the_reference_embeddings_alone_and_padded_in_a_batch() {
-    let bert = MiniLm::load(&tiny_bert()).unwrap();
+    let bert = MiniLm::load(&tiny_bert(), 2).unwrap();
     let json = std::fs::read(tiny_bert().join("expected.json")).unwrap();
     let Expected { sentences } = serde_json::from_slice(&json).unwrap();
     let texts: Vec<&str> = sentences.iter().map(|sentence| sentence.text.as_str()).collect();
@@ -106,7 +107,7 @@ fn a_bert_gives_the_reference_embeddings_alone_and_padded_in_a_batch() {
 #[test]
 fn a_damaged_bert_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let load = || MiniLm::load(folder.path()).err().unwrap();
+    let load = || MiniLm::load(folder.path(), 1).err().unwrap();
     assert_eq!(load().status(), Status::NotFound);
     for name in ["config.json", "tokenizer.json", "model.safetensors"] {
         std::fs::copy(tiny_bert().join(name), folder.path().join(name)).unwrap();

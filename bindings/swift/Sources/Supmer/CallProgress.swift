@@ -17,15 +17,17 @@ public struct CallProgress: Hashable, Sendable {
         public static let dev = Stage(rawValue: SUPMER_STAGE_DEV)
         /// Rows were predicted.
         public static let predict = Stage(rawValue: SUPMER_STAGE_PREDICT)
-        /// Bytes or tensors of a model were read.
+        /// Tensors of a model were read.
         public static let load = Stage(rawValue: SUPMER_STAGE_LOAD)
         /// Steps of meta-training ended.
         public static let train = Stage(rawValue: SUPMER_STAGE_TRAIN)
+        /// Sentences were embedded or clustered for meta-training.
+        public static let prepare = Stage(rawValue: SUPMER_STAGE_PREPARE)
     }
 
     /// What was just done.
     public let stage: Stage
-    /// How many units (steps, rows, bytes) are done.
+    /// How many units (steps, rows, tensors) are done.
     public let done: UInt64
     /// How many there will be at most.
     public let total: UInt64

@@ -27,6 +27,15 @@ public final class PromptBundle: HandleOwner, @unchecked Sendable {
         supmer_bundle_free(handle)
     }
 
+    /// Writes a bundle file: beside the path first, then moved into place, so that the path never holds half a file.
+    ///
+    /// Throws ``Status/io``, ``Status/notFound`` (no such folder), ``Status/diskFull``.
+    public func save(to path: String) throws(SupmerError) {
+        try Supmer.check { error in
+            withHandle { supmer_bundle_save($0, path, path.utf8.count, error) }
+        }
+    }
+
     /// What the bundle is, as a JSON object: "prompt_length", "width", "regularizer" and "origin". Later versions may
     /// add members.
     public var metadata: String {

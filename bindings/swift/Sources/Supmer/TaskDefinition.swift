@@ -43,7 +43,7 @@ extension TaskDefinition: Codable {
 
     public init(from decoder: any Decoder) throws {
         let task = try decoder.container(keyedBy: CodingKeys.self)
-        name = try task.decode(String.self, forKey: .name)
+        name = try task.decodeIfPresent(String.self, forKey: .name) ?? ""
         template = try task.decode(String.self, forKey: .template)
         labels = try task.decode([Label].self, forKey: .labels)
         examples = []

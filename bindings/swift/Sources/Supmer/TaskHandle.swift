@@ -67,7 +67,7 @@ extension TaskDefinition {
         do {
             self = try JSONDecoder().decode(TaskDefinition.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
         } catch {
-            throw SupmerError(status: .corruptFile, message: "\(path) changed while it was read: \(error)")
+            throw SupmerError(status: .corruptFile, message: "\(path) holds what this package cannot read: \(error)")
         }
     }
 }

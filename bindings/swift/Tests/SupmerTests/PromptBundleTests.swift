@@ -14,6 +14,15 @@ final class PromptBundleTests: XCTestCase {
         XCTAssertGreaterThan(try XCTUnwrap(metadata?["prompt_length"] as? Int), 0)
     }
 
+    func testASavedBundleIsTheSame() throws {
+        let copy = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID()).supmer").path
+        defer { try? FileManager.default.removeItem(atPath: copy) }
+        let bundle = try PromptBundle(contentsOf: path)
+        try bundle.save(to: copy)
+        XCTAssertEqual(try PromptBundle(contentsOf: copy).metadata, bundle.metadata)
+        assertThrows(.notFound) { () throws(SupmerError) in try bundle.save(to: "/no/such/folder/bundle.supmer") }
+    }
+
     func testABundleKnowsItsFamily() throws {
         let bundle = try PromptBundle(contentsOf: path)
         try bundle.check(fits: Fixtures.model())

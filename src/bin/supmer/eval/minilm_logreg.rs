@@ -38,7 +38,7 @@ pub struct Fitted {
 impl MinilmLogreg {
     /// Loads the encoder of `folder` and embeds the test rows.
     pub fn open(folder: &Path, plan: &Plan) -> Outcome<Self> {
-        let encoder = MiniLm::load(folder)?;
+        let encoder = MiniLm::load(folder, 0)?;
         let start = Instant::now();
         let test = embed(&encoder, &plan.test)?;
         Ok(Self { encoder, test, test_seconds: start.elapsed().as_secs_f64() })

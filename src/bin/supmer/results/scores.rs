@@ -124,7 +124,7 @@ pub fn cells_of(folders: &[PathBuf]) -> Outcome<Vec<(PathBuf, Cell)>> {
 
 /// Says what keeps two cells from being compared: other data of one task, other settings of one method, other shots or
 /// another model.
-fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
+pub fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
     let differ = |name: &str| {
         let [a, b] = [a, b].map(|cell| cell.settings.get(name).unwrap_or(&Value::Null));
         a != b && !a.is_null() && !b.is_null()
@@ -132,12 +132,12 @@ fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
     if a.task == b.task && ["task_digest", "data_digest"].into_iter().any(differ) {
         return Err(format!("its task {} was measured on other rows or with another template elsewhere", a.task));
     }
-    for name in ["shots", "backbone"] {
+    for name in ["shots", "backbone", "max_tokens"] {
         if differ(name) {
             return Err(format!("its {name} differ from those of another cell"));
         }
     }
-    let own = ["adapt", "bundle", "context_examples", "encoder"];
+    let own = ["adapt", "bundle", "context_examples", "encoder", "init_text"];
     if a.method == b.method
         && let Some(name) = own.into_iter().find(|name| differ(name))
     {

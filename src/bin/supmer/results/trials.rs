@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::page::{NONE, Table, plain};
-use super::scores::cells_of;
+use super::scores::{cells_of, compare};
 use crate::eval::cell::Cell;
 use crate::failure::{Failure, Outcome};
 
@@ -16,7 +16,7 @@ pub struct Trials(BTreeMap<(String, Setting), Vec<Cell>>);
 type Setting = [String; 3];
 
 impl Trials {
-    /// Reads all cells of `folders`. Errors: a cell that was tested on test.jsonl.
+    /// Reads all cells of `folders`. Errors: a cell that was tested on test.jsonl, or two of one row that cannot be compared.
     pub fn read(folders: &[PathBuf]) -> Outcome<Self> {
         let mut trials = Self::default();
         for (path, cell) in cells_of(folders)? {
@@ -26,7 +26,21 @@ impl Trials {
             }
             trials.add(cell);
         }
+        trials.check()?;
         Ok(trials)
+    }
+
+    /// Cells of one row must differ in nothing but task and seed.
+    fn check(&self) -> Outcome<()> {
+        for ((method, _), cells) in &self.0 {
+            for (at, cell) in cells.iter().enumerate() {
+                if let Some(why) = cells[..at].iter().find_map(|other| compare(other, cell).err()) {
+                    let message = format!("trials of {method}: {why}; keep them in folders of their own");
+                    return Err(Failure::Usage(message));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn add(&mut self, cell: Cell) {

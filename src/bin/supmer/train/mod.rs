@@ -11,7 +11,8 @@ use serde::Serialize;
 use supmer::adapt::Control;
 use supmer::train::report::{ReportParts, page};
 use supmer::train::{
-    AnchorSource, ClusteredText, LabelledTasks, METRICS, PipelineOptions, TaskSource, Trained, Trainer, read_metrics,
+    AnchorSource, ClusteredText, LabelledTasks, METRICS, PipelineOptions, Start, TaskSource, Trained, Trainer,
+    read_metrics,
 };
 use supmer::{Model, Task};
 
@@ -118,7 +119,8 @@ impl Arguments {
         options: &PipelineOptions,
         mut control: Control<'_>,
     ) -> Outcome<(Trained, ReportParts)> {
-        let text = ClusteredText::build(model.backbone(), corpus, &self.run, options, &mut control)?;
+        let start = options.start.start(model, options.train.seed)?;
+        let text = ClusteredText::build(model, corpus, &self.run, self.resume, options, &mut control)?;
         let source = AnchorSource::new(&text, model.backbone(), options, &control)?;
         let mut parts = ReportParts { cluster_sizes: text.clusters.sizes(), ..self.report_parts(&source)? };
         for format in source.tasks.formats() {
@@ -128,7 +130,7 @@ impl Arguments {
                 parts.samples.push(format!("{}\n\n{}", format.name(), lines.join("\n\n")));
             }
         }
-        Ok((self.trainer(&source, model, options, control)?, parts))
+        Ok((self.trainer(&source, start, model, options, control)?, parts))
     }
 
     fn train_on_labels(
@@ -146,12 +148,14 @@ impl Arguments {
         let labelled = self.tasks.labelled(options.train.seed);
         let source = LabelledTasks::new(model.backbone().tokenizer(), &sets, labelled)?;
         let parts = self.report_parts(&source)?;
-        Ok((self.trainer(&source, model, options, control)?, parts))
+        let start = options.start.start(model, options.train.seed)?;
+        Ok((self.trainer(&source, start, model, options, control)?, parts))
     }
 
     fn trainer(
         &self,
         source: &dyn TaskSource,
+        start: Start,
         model: &Model,
         options: &PipelineOptions,
         control: Control<'_>,
@@ -160,7 +164,7 @@ impl Arguments {
             backbone: model.backbone(),
             source,
             options: &options.train,
-            start: options.start.start(model, options.train.seed)?,
+            start,
             advice: options.advice,
             folder: &self.run,
         };

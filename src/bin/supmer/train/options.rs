@@ -59,7 +59,7 @@ pub struct TrainArguments {
     /// Steps between checkpoints
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().checkpoint_every)]
     checkpoint_every: usize,
-    /// Save and stop after so many hours; 0 = no limit
+    /// Save and stop after so many hours of meta steps; 0 = no limit
     #[arg(long, value_name = "HOURS", default_value_t = 0.0)]
     max_hours: f64,
     /// Held-out tasks of each format
