@@ -1101,6 +1101,11 @@ void supmer_report_free(supmer_report *report);
 #define SUPMER_OFF 4294967295
 
 /**
+ * What the loss of an example tells its gold label apart from: one of `SUPMER_ANSWER_LOSS_...`.
+ */
+typedef int32_t supmer_answer_loss;
+
+/**
  * How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
  */
 typedef struct {
@@ -1165,9 +1170,9 @@ typedef struct {
      */
     uint32_t patience;
     /**
-     * 0.
+     * What the loss tells a gold label apart from: one of `SUPMER_ANSWER_LOSS_...`.
      */
-    uint32_t reserved;
+    supmer_answer_loss answer_loss;
     /**
      * Start from this adapter's prompt; NULL = from the model's vocabulary.
      */
@@ -1193,6 +1198,21 @@ typedef struct {
      */
     void *progress_user_data;
 } supmer_adapt_options;
+
+/**
+ * What the bundle advises; without one, the whole vocabulary.
+ */
+#define SUPMER_ANSWER_LOSS_AUTO 0
+
+/**
+ * Every token of the vocabulary: the ordinary loss of prompt tuning.
+ */
+#define SUPMER_ANSWER_LOSS_VOCABULARY 1
+
+/**
+ * The other labels alone: no step is spent on making the labels likely among all words, so few steps go further.
+ */
+#define SUPMER_ANSWER_LOSS_LABELS 2
 
 /**
  * Makes `options` all defaults.

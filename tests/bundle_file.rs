@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use supmer::adapt::AnswerLoss;
 use supmer::adapt::{Control, PromptStart};
 use supmer::backbone::Fingerprint;
 use supmer::bundle::{Advice, Origin, Regularization};
@@ -26,7 +27,7 @@ fn bundle(width: usize, fingerprint: Option<Fingerprint>) -> Bundle {
     let regularizer = GradientRegularizer::random(Shape { width, rank: 3, layers: 2 }, 7).unwrap();
     let origin = Origin {
         fingerprint,
-        adaptation: Some(Advice { steps: 9, learning_rate: 0.02, batch_size: 4 }),
+        adaptation: Some(Advice { steps: 9, learning_rate: 0.02, batch_size: 4, answer_loss: AnswerLoss::Labels }),
         corpus_digest: Some("ab".repeat(32)),
         recipe: json!({ "seed": 1, "note": "\"quoted\" \u{e4}" }),
     };

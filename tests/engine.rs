@@ -131,12 +131,29 @@ fn loss(model: &Model, prompt: &SoftPrompt, batch: &[Sequence]) -> f32 {
 /// queries, so several query heads share the keys whose gradient is checked.
 #[test]
 fn gradient_equals_finite_differences() {
+    check_gradient(|batch| batch);
+}
+
+#[test]
+fn gradient_of_the_loss_over_labels_equals_finite_differences() {
+    check_gradient(told_apart);
+}
+
+/// `batch` with every answer token told apart from two others.
+fn told_apart(mut batch: Vec<Sequence>) -> Vec<Sequence> {
+    for sequence in &mut batch {
+        sequence.among = sequence.answer.iter().map(|&token| [token, 11, 17].into()).collect();
+    }
+    batch
+}
+
+fn check_gradient(change: impl Fn(Vec<Sequence>) -> Vec<Sequence>) {
     // The T5's weights bend the loss more.
     for (name, step) in [("tiny-llama-tied", 2e-3), ("tiny-llama-untied", 2e-3), ("tiny-t5", 3e-4)] {
         let folder = fixtures().join(name);
         let (expected, bytes) = Expected::read(&folder);
         let tensors = SafeTensors::deserialize(&bytes).unwrap();
-        let batch = expected.batch();
+        let batch = change(expected.batch());
         for weights in [WeightMode::Stored, WeightMode::Expanded] {
             let model = Model::load(&folder, &ModelOptions { weights, ..ModelOptions::default() }).unwrap();
             let prompt =
@@ -218,14 +235,18 @@ fn a_batch_mixed_with_itself_has_its_own_loss() {
 /// same hidden states KL(T || p) = lambda CE(y) + (1 - lambda) CE(y') - H(T).
 #[test]
 fn the_gradient_of_a_mixture_equals_finite_differences() {
-    ["tiny-llama-tied", "tiny-t5"].into_iter().for_each(check_mixture);
+    for name in ["tiny-llama-tied", "tiny-t5"] {
+        check_mixture(name, |batch| batch);
+        check_mixture(name, told_apart);
+    }
 }
 
-fn check_mixture(name: &str) {
+fn check_mixture(name: &str, change: impl Fn(Vec<Sequence>) -> Vec<Sequence>) {
     let (model, prompt, batch) = fixture(name);
     let (backbone, cancel) = (model.backbone(), Cancel::new());
     let one_token = |at: usize, answer: u32| Sequence::new(batch[at].text.clone(), vec![answer]);
-    let (own, other) = ([one_token(0, 5), one_token(1, 6)], [one_token(1, 7), one_token(0, 6)]);
+    let batch_of = |sequences: [Sequence; 2]| change(sequences.to_vec());
+    let (own, other) = (batch_of([one_token(0, 5), one_token(1, 6)]), batch_of([one_token(1, 7), one_token(0, 6)]));
     let of = |prompt: &SoftPrompt, lambda| {
         backbone.mixture_loss(prompt, Mixture { own: &own, other: &other, lambda }, 0, &cancel).unwrap()
     };
@@ -233,7 +254,11 @@ fn check_mixture(name: &str) {
     let swapped = Mixture { own: &other, other: &own, lambda: 0.3 };
     assert_close("swapped", &[backbone.mixture_loss(&prompt, swapped, 0, &cancel).unwrap().loss], &[at], 1e-5);
 
-    let same_text = [one_token(0, 8), one_token(1, 9)];
+    // What is told apart must be the same for the sum below to hold.
+    let all = |sequences: Vec<Sequence>| -> Vec<Sequence> {
+        sequences.into_iter().map(|s| Sequence::new(s.text, s.answer)).collect()
+    };
+    let (own, same_text) = (all(own.clone()), [one_token(0, 8), one_token(1, 9)]);
     let same = Mixture { own: &own, other: &same_text, lambda: 0.7 };
     let cross = 0.7 * loss(&model, &prompt, &own) + 0.3 * loss(&model, &prompt, &same_text);
     let entropy = -(0.7f32.ln() * 0.7 + 0.3f32.ln() * 0.3);

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use supmer::adapt::AnswerLoss;
 use supmer::adapter::Lineage;
 use supmer::backbone::Fingerprint;
 use supmer::bundle::{Advice, Origin, Regularization};
@@ -68,7 +69,7 @@ fn golden_bundle() -> Bundle {
     let regularizer = GradientRegularizer::new(shape, values(shape.count())).unwrap();
     let origin = Origin {
         fingerprint: Some(fingerprint()),
-        adaptation: Some(Advice { steps: 5, learning_rate: 0.25, batch_size: 3 }),
+        adaptation: Some(Advice { steps: 5, learning_rate: 0.25, batch_size: 3, answer_loss: AnswerLoss::Vocabulary }),
         corpus_digest: Some("c0ffee".repeat(10)),
         recipe: serde_json::json!({ "seed": 1, "notes": ["ä", null, 0.5] }),
     };

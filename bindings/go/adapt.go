@@ -50,9 +50,21 @@ type AdaptOptions struct {
 	EvalEvery uint32
 	// Patience is after how many scorings in a row without a better one the call stops; Off = never.
 	Patience uint32
+	// AnswerLoss is what the loss tells a gold label apart from.
+	AnswerLoss AnswerLoss
 	// Progress is told how far the call is; an error stops it and becomes part of the call's error.
 	Progress func(Progress) error
 }
+
+// AnswerLoss is what the loss of an example tells its gold label apart from.
+type AnswerLoss int32
+
+// Answer losses.
+const (
+	AnswerLossAuto       AnswerLoss = C.SUPMER_ANSWER_LOSS_AUTO       // what the bundle advises; without one, the whole vocabulary
+	AnswerLossVocabulary AnswerLoss = C.SUPMER_ANSWER_LOSS_VOCABULARY // every token of the vocabulary
+	AnswerLossLabels     AnswerLoss = C.SUPMER_ANSWER_LOSS_LABELS     // the other labels alone: fewer steps go further
+)
 
 // Report tells how an adaptation went, as a JSON object: loss curve, dev scores, seconds, peak bytes and warnings.
 type Report = json.RawMessage
@@ -147,6 +159,7 @@ func (o *AdaptOptions) native() (_ *nativeAdaptOptions, err error) {
 	options.dev_per_class = C.uint32_t(o.DevPerClass)
 	options.eval_every = C.uint32_t(o.EvalEvery)
 	options.patience = C.uint32_t(o.Patience)
+	options.answer_loss = C.supmer_answer_loss(o.AnswerLoss)
 	return native, nil
 }
 

@@ -18,6 +18,13 @@ namespace supmer {
 /// Turns a setting off where 0 means its default, in fields that say so.
 inline constexpr std::uint32_t off = SUPMER_OFF;
 
+/// What the loss of an example tells its gold label apart from.
+enum class AnswerLoss : supmer_answer_loss {
+    automatic = SUPMER_ANSWER_LOSS_AUTO,
+    vocabulary = SUPMER_ANSWER_LOSS_VOCABULARY,
+    labels = SUPMER_ANSWER_LOSS_LABELS,
+};
+
 /// How to adapt; supmer.h describes each field, 0 is the library's default.
 struct AdaptOptions {
     std::uint64_t seed = 0;
@@ -34,6 +41,7 @@ struct AdaptOptions {
     std::uint32_t dev_per_class = 0;
     std::uint32_t eval_every = 0;
     std::uint32_t patience = 0;
+    AnswerLoss answer_loss = AnswerLoss::automatic;
     /// Start from this adapter's prompt; must live until the call returns.
     const Adapter *start_adapter = nullptr;
     /// Start from this text; empty = from the model's vocabulary.
@@ -80,6 +88,7 @@ inline supmer_adapt_options raw_options(const AdaptOptions &options) noexcept {
     raw.dev_per_class = options.dev_per_class;
     raw.eval_every = options.eval_every;
     raw.patience = options.patience;
+    raw.answer_loss = static_cast<supmer_answer_loss>(options.answer_loss);
     raw.start_adapter = options.start_adapter != nullptr ? options.start_adapter->get() : nullptr;
     raw.start_text = options.start_text.empty() ? nullptr : options.start_text.data();
     raw.start_text_length = options.start_text.size();

@@ -1,6 +1,7 @@
 //! Labelled rows in the tokens of a model.
 
-use crate::backbone::Sequence;
+use super::options::AnswerLoss;
+use crate::backbone::{LabelTrie, Sequence};
 use crate::error::{Result, Status, fail};
 use crate::limits::MAX_EXAMPLES;
 use crate::predict::{PreparedTask, in_row};
@@ -62,6 +63,18 @@ impl TokenizedExamples {
     /// The rows at `positions`; how many of them were cut is not known.
     pub(super) fn select(&self, positions: &[usize]) -> Self {
         Self { sequences: self.batch(positions), labels: positions.iter().map(|&at| self.labels[at]).collect(), cut: 0 }
+    }
+
+    /// Sets what the loss tells every row's label apart from; `trie` is that of the labels' verbalizers.
+    pub fn tell_apart(&mut self, loss: AnswerLoss, trie: &LabelTrie) {
+        let rivals = |label: usize| match loss {
+            AnswerLoss::Vocabulary => Vec::new(),
+            AnswerLoss::Labels => trie.rivals(label),
+        };
+        let of_label: Vec<_> = (0..trie.labels.len()).map(rivals).collect();
+        for (sequence, &label) in self.sequences.iter_mut().zip(&self.labels) {
+            sequence.among.clone_from(&of_label[label]);
+        }
     }
 
     /// How many rows each of `class_count` labels has.

@@ -28,7 +28,7 @@ pub use crate::runtime::Control;
 pub use batches::{Batches, batches};
 pub use examples::{TokenizedExamples, tokenize};
 pub use optimizer::{AdamW, clip, linear_decay};
-pub use options::{AdaptOptions, PromptStart};
+pub use options::{AdaptOptions, AnswerLoss, PromptStart};
 pub use report::{DevRecord, RegularizedRecord, Report, StepRecord, Stopped};
 pub use split::{MIN_TRAIN_PER_CLASS, Split, split};
 use start::make_start;
@@ -72,7 +72,8 @@ pub fn adapt(
     let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
     prepared.check_fits(start.rows(), backbone.context_length())?;
 
-    let train = tokenize(task, &prepared, tokenizer, train, "train")?;
+    let mut train = tokenize(task, &prepared, tokenizer, train, "train")?;
+    train.tell_apart(options.answer_loss, prepared.trie());
     check_every_label(task, &train)?;
     let dev = dev.map(|rows| tokenize(task, &prepared, tokenizer, rows, "dev")).transpose()?;
     let cut_examples = train.cut + dev.as_ref().map_or(0, |dev| dev.cut);

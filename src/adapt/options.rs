@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::adapter::Adapter;
 use crate::bundle::{Bundle, Regularization};
 use crate::error::Result;
@@ -25,6 +27,20 @@ pub enum PromptStart {
     Prompt(SoftPrompt),
 }
 
+/// What the loss of an example tells its answer apart from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnswerLoss {
+    /// Every token of the vocabulary (spec section 1).
+    #[default]
+    #[serde(rename = "vocabulary")]
+    Vocabulary,
+    /// The other labels alone: at every token of a verbalizer, those that labels with the same beginning go on with
+    /// (deviation, after the label-word objective of Gao et al. 2021). No step is spent on making the labels likely among
+    /// all words, so few steps go further.
+    #[serde(rename = "labels")]
+    Labels,
+}
+
 /// How to adapt; `Default` is a strong setting for 8 to 32 examples a class.
 #[derive(Clone, Debug)]
 pub struct AdaptOptions {
@@ -34,6 +50,8 @@ pub struct AdaptOptions {
     pub learning_rate: f32,
     /// Examples a step, at least 1 (default 8).
     pub batch_size: usize,
+    /// What the loss tells a gold label apart from (default the whole vocabulary).
+    pub answer_loss: AnswerLoss,
     /// P, rows of the prompt, at least 1 (default 20).
     pub prompt_length: usize,
     /// Where the prompt starts.
@@ -75,6 +93,7 @@ impl Default for AdaptOptions {
             steps: 100,
             learning_rate: 0.005,
             batch_size: 8,
+            answer_loss: AnswerLoss::Vocabulary,
             prompt_length: 20,
             start: PromptStart::Auto,
             bundle: None,

@@ -1,6 +1,7 @@
 //! The labels' verbalizers as a token trie: shared leading tokens are computed once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// A trie over the labels' token ids. Node 0 is the root (the text's last row); every other inner node is one row to
 /// compute after the text. Leaves are not rows: their token is only read from the logits of their parent.
@@ -33,6 +34,19 @@ impl LabelTrie {
         trie
     }
 
+    /// For each token of a label the tokens that labels with the same beginning go on with, itself included, ascending:
+    /// what tells the label apart.
+    pub fn rivals(&self, label: usize) -> Vec<Arc<[u32]>> {
+        let rivals = |row: Option<usize>| {
+            let mut tokens: Vec<u32> =
+                self.labels.iter().flatten().filter(|(other, _)| *other == row).map(|&(_, token)| token).collect();
+            tokens.sort_unstable();
+            tokens.dedup();
+            tokens.into()
+        };
+        self.labels[label].iter().map(|&(row, _)| rivals(row)).collect()
+    }
+
     /// Whether every label is one token: the text's last row alone scores them all.
     pub fn is_single_token(&self) -> bool {
         self.tokens.is_empty()
@@ -59,6 +73,15 @@ mod tests {
         assert_eq!(trie.labels[2], [(None, 7), (Some(0), 11)]);
         assert_eq!(trie.labels[3], [(None, 12)]);
         assert!(!trie.is_single_token());
+    }
+
+    #[test]
+    fn a_token_is_told_apart_from_those_that_follow_the_same_beginning() {
+        let trie = LabelTrie::new(&[vec![7, 8, 9], vec![7, 8, 10], vec![7, 11], vec![12]]);
+        let rivals = |label| trie.rivals(label).iter().map(|tokens| tokens.to_vec()).collect::<Vec<_>>();
+        assert_eq!(rivals(0), [vec![7, 12], vec![8, 11], vec![9, 10]]);
+        assert_eq!(rivals(2), [vec![7, 12], vec![8, 11]]);
+        assert_eq!(rivals(3), [vec![7, 12]]);
     }
 
     #[test]

@@ -34,6 +34,17 @@ impl Mixture<'_> {
     }
 }
 
+/// The tokens that a mixed answer token is told apart from: those of both sides; all (an empty list) where a side has all.
+pub(super) fn joined(own: &[u32], other: &[u32]) -> Vec<u32> {
+    if own.is_empty() || other.is_empty() {
+        return Vec::new();
+    }
+    let mut tokens = [own, other].concat();
+    tokens.sort_unstable();
+    tokens.dedup();
+    tokens
+}
+
 /// The loss KL(T || p) at one position, where T gives `lambda` to one label and the rest to a partner: `cross` is the
 /// cross entropy to the label, `gap` the label's logit less the partner's, and `same` says that they are one.
 pub(super) fn divergence(lambda: f32, cross: f32, gap: f32, same: bool) -> f64 {

@@ -47,12 +47,40 @@ pub struct Sequence {
     /// Positions of `text` whose input embedding is given, (d) each, instead of looked up: the cluster centres of the
     /// single-sentence format (spec section 3). Their token ids are not read.
     pub given: Vec<(usize, Arc<[f32]>)>,
+    /// For each token of the answer those that the loss tells it apart from, itself included, each once; empty: the whole
+    /// vocabulary. See [`LabelTrie::rivals`].
+    pub among: Vec<Arc<[u32]>>,
 }
 
 impl Sequence {
     /// A text and its answer, all embeddings looked up.
     pub fn new(text: Vec<u32>, answer: Vec<u32>) -> Self {
-        Self { text, answer, given: Vec::new() }
+        Self { text, answer, given: Vec::new(), among: Vec::new() }
+    }
+
+    /// For each token of the answer the tokens that the loss tells it apart from; an empty list is the whole vocabulary.
+    fn rivals(&self) -> impl Iterator<Item = &[u32]> {
+        (0..self.answer.len()).map(|at| self.among.get(at).map_or(&[][..], |tokens| tokens))
+    }
+
+    /// `InvalidArgument` unless `among` is empty or has, for each token of the answer, tokens below `vocabulary` with it.
+    fn check_among(&self, vocabulary: usize) -> Result<()> {
+        let fits = |(tokens, answer): (&Arc<[u32]>, &u32)| {
+            tokens.contains(answer) && tokens.iter().all(|&token| (token as usize) < vocabulary)
+        };
+        let paired = self.among.is_empty() || self.among.len() == self.answer.len();
+        if paired && self.among.iter().zip(&self.answer).all(fits) {
+            return Ok(());
+        }
+        fail(
+            Status::InvalidArgument,
+            format!(
+                "an answer is told apart from tokens of the vocabulary of {vocabulary}, itself among them, or from all; \
+                 {} lists for {} tokens came",
+                self.among.len(),
+                self.answer.len()
+            ),
+        )
     }
 
     /// `InvalidArgument` for given embeddings of another width than `d` or outside their text.
@@ -85,7 +113,8 @@ pub enum Wanted {
 /// The loss of a batch and its gradient to the prompt.
 #[derive(Clone, Debug)]
 pub struct LossAndGradient {
-    /// Cross entropy over the whole vocabulary in nats, summed over answer tokens, mean over examples (spec section 1).
+    /// Cross entropy in nats over the whole vocabulary, or over [`Sequence::among`], summed over answer tokens, mean over
+    /// examples (spec section 1).
     pub loss: f32,
     /// d loss / d theta, (P, d) row by row; empty when it was not wanted.
     pub gradient: Vec<f32>,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::adapt::AdaptOptions;
+use crate::adapt::{AdaptOptions, AnswerLoss};
 use crate::backbone::{Backbone, Fingerprint};
 use crate::container::atomic_write;
 use crate::error::{Result, Status, fail};
@@ -50,6 +50,13 @@ pub struct Advice {
     pub learning_rate: f32,
     /// Examples a step.
     pub batch_size: usize,
+    /// What the loss tells a gold label apart from; left out of files where it is the whole vocabulary.
+    #[serde(default, skip_serializing_if = "is_vocabulary")]
+    pub answer_loss: AnswerLoss,
+}
+
+fn is_vocabulary(loss: &AnswerLoss) -> bool {
+    *loss == AnswerLoss::Vocabulary
 }
 
 /// A meta-trained start. Immutable.
@@ -134,8 +141,8 @@ impl Bundle {
     pub fn advised(&self) -> AdaptOptions {
         let options = AdaptOptions { prompt_length: self.prompt.rows(), ..AdaptOptions::default() };
         match self.origin.adaptation {
-            Some(Advice { steps, learning_rate, batch_size }) => {
-                AdaptOptions { steps, learning_rate, batch_size, ..options }
+            Some(Advice { steps, learning_rate, batch_size, answer_loss }) => {
+                AdaptOptions { steps, learning_rate, batch_size, answer_loss, ..options }
             }
             None => options,
         }

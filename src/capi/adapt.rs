@@ -18,13 +18,23 @@ use super::progress::{Listener, supmer_progress_callback};
 use super::report::supmer_report;
 use super::status::supmer_status;
 use super::task::supmer_task;
-use crate::adapt::{self, AdaptOptions, Control, PromptStart};
+use crate::adapt::{self, AdaptOptions, AnswerLoss, Control, PromptStart};
 use crate::bundle::Bundle;
 use crate::error::{Result, Status, fail};
 use crate::runtime::Cancel;
 
 /// Turns a setting off where 0 means its default, in fields that say so.
 pub const SUPMER_OFF: u32 = 0xFFFF_FFFF;
+
+/// What the loss of an example tells its gold label apart from: one of `SUPMER_ANSWER_LOSS_...`.
+pub type supmer_answer_loss = i32;
+
+/// What the bundle advises; without one, the whole vocabulary.
+pub const SUPMER_ANSWER_LOSS_AUTO: supmer_answer_loss = 0;
+/// Every token of the vocabulary: the ordinary loss of prompt tuning.
+pub const SUPMER_ANSWER_LOSS_VOCABULARY: supmer_answer_loss = 1;
+/// The other labels alone: no step is spent on making the labels likely among all words, so few steps go further.
+pub const SUPMER_ANSWER_LOSS_LABELS: supmer_answer_loss = 2;
 
 /// How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
 #[repr(C)]
@@ -60,8 +70,8 @@ pub struct supmer_adapt_options {
     pub eval_every: u32,
     /// Stop after so many scorings in a row without a better one; `SUPMER_OFF` = never.
     pub patience: u32,
-    /// 0.
-    pub reserved: u32,
+    /// What the loss tells a gold label apart from: one of `SUPMER_ANSWER_LOSS_...`.
+    pub answer_loss: supmer_answer_loss,
     /// Start from this adapter's prompt; NULL = from the model's vocabulary.
     pub start_adapter: *const supmer_adapter,
     /// Start from this text, UTF-8; NULL = from the model's vocabulary. Not together with `start_adapter`.
@@ -156,14 +166,12 @@ impl supmer_adapt_options {
     /// # Safety
     /// The pointers inside are NULL or live.
     pub(super) unsafe fn resolve(&self, call: &Call<'_>, bundle: Option<Arc<Bundle>>) -> Result<AdaptOptions> {
-        if self.reserved != 0 {
-            return fail(Status::InvalidOption, "supmer_adapt_options: reserved must be 0");
-        }
         let default = bundle.as_ref().map_or_else(AdaptOptions::default, |bundle| bundle.advised());
         Ok(AdaptOptions {
             steps: count(self.steps, default.steps),
             learning_rate: if self.learning_rate == 0.0 { default.learning_rate } else { self.learning_rate },
             batch_size: count(self.batch_size, default.batch_size),
+            answer_loss: answer_loss(self.answer_loss, default.answer_loss)?,
             prompt_length: count(self.prompt_length, default.prompt_length),
             // SAFETY: passed on to the caller.
             start: unsafe { self.start(call) }?,
@@ -202,6 +210,18 @@ impl supmer_adapt_options {
             (Some(_), _) => fail(Status::InvalidOption, "start_adapter and start_text exclude each other; set one"),
         }
     }
+}
+
+fn answer_loss(given: supmer_answer_loss, default: AnswerLoss) -> Result<AnswerLoss> {
+    Ok(match given {
+        SUPMER_ANSWER_LOSS_AUTO => default,
+        SUPMER_ANSWER_LOSS_VOCABULARY => AnswerLoss::Vocabulary,
+        SUPMER_ANSWER_LOSS_LABELS => AnswerLoss::Labels,
+        other => {
+            let message = format!("option answer_loss must be one of SUPMER_ANSWER_LOSS_..., {other} was given");
+            return fail(Status::InvalidOption, message);
+        }
+    })
 }
 
 fn count(given: u32, default: usize) -> usize {

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::torch_file::{self, Tensor, TorchFile};
+use crate::adapt::AnswerLoss;
 use crate::bundle::{Advice, Bundle, Origin, Regularization};
 use crate::error::{Result, Status, fail};
 use crate::gradient_regularizer::{GradientRegularizer, Rescaling, Shape};
@@ -13,7 +14,8 @@ use crate::limits::MAX_REGULARIZER_LAYERS;
 use crate::soft_prompt::SoftPrompt;
 
 /// As published for adaptation (spec section 7).
-const ADAPTATION: Advice = Advice { steps: 200, learning_rate: 0.1, batch_size: 16 };
+const ADAPTATION: Advice =
+    Advice { steps: 200, learning_rate: 0.1, batch_size: 16, answer_loss: AnswerLoss::Vocabulary };
 /// Running statistics of the state dict that are never used.
 const UNUSED: [&str; 4] = ["grad_mean", "grad_std", "grad_s", "k"];
 

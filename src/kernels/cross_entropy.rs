@@ -1,4 +1,4 @@
-//! Cross entropy over the whole vocabulary.
+//! Cross entropy over the vocabulary, or over some of its tokens.
 
 use super::Compute;
 use super::isa::{Kernel, dispatch};
@@ -30,6 +30,18 @@ pub(crate) fn forward_backward(
         row[target] -= weight;
     });
     losses
+}
+
+/// Leaves only `among[row]` in each row of `logits` (rows x vocabulary), where that is not empty: other logits become minus
+/// infinity, their gradient nothing.
+pub(crate) fn keep_only<'a>(logits: &mut [f32], vocabulary: usize, among: impl IntoIterator<Item = &'a [u32]>) {
+    for (row, tokens) in logits.chunks_exact_mut(vocabulary).zip(among) {
+        if !tokens.is_empty() {
+            let kept: Vec<f32> = tokens.iter().map(|&token| row[token as usize]).collect();
+            row.fill(f32::NEG_INFINITY);
+            tokens.iter().zip(kept).for_each(|(&token, logit)| row[token as usize] = logit);
+        }
+    }
 }
 
 /// logsumexp of each row of `logits` (rows x vocabulary); the logits are lost.

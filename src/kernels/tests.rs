@@ -66,6 +66,24 @@ fn products_equal_plain_loops() {
     }
 }
 
+/// Other logits are as if they were not there.
+#[test]
+fn a_target_is_told_apart_from_the_tokens_kept() {
+    for compute in computes() {
+        let (v, logits) = (37, values(2 * 37, "logits"));
+        let (mut gradient, mut few) = (logits.clone(), vec![logits[37 + 3], logits[37 + 30], logits[37 + 36]]);
+        cross_entropy::keep_only(&mut gradient, v, [&[][..], &[3, 30, 36]]);
+        let losses = cross_entropy::forward_backward(&compute, &mut gradient, v, &[5, 30], 0.5);
+        let expected = cross_entropy::forward_backward(&compute, &mut few, 3, &[1], 0.5);
+        assert!((losses[1] - expected[0]).abs() < 1e-6, "{losses:?} {expected:?}");
+        let of_row = |token: usize| gradient[v + token];
+        [3, 30, 36].into_iter().zip(&few).for_each(|(token, g)| assert!((of_row(token) - g).abs() < 1e-6));
+        let rest = (0..v).filter(|token| ![3, 30, 36].contains(token)).map(of_row);
+        assert!(rest.map(f32::abs).fold(0.0, f32::max) < 1e-30);
+        assert!(gradient[..v].iter().all(|g| g.abs() > 1e-6), "the whole vocabulary in the first row");
+    }
+}
+
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let (w, x) = (matrix(200, 96), values(70 * 96, "x"));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{MetaTask, StepTasks, TaskKind, TaskSource, ValidationTask};
-use crate::adapt::{TokenizedExamples, tokenize};
+use crate::adapt::{AnswerLoss, TokenizedExamples, tokenize};
 use crate::backbone::Sequence;
 use crate::error::{Result, Status, fail};
 use crate::limits::{MAX_BATCH_ROWS, MAX_LABELS, within};
@@ -32,11 +32,21 @@ pub struct LabelledOptions {
     pub query: usize,
     /// Most tokens of a filled template.
     pub max_tokens: usize,
+    /// What the loss tells a gold label apart from.
+    pub answer_loss: AnswerLoss,
 }
 
 impl Default for LabelledOptions {
     fn default() -> Self {
-        Self { seed: 1, tasks_per_step: 1, most_classes: 4, support: 4, query: 4, max_tokens: 128 }
+        Self {
+            seed: 1,
+            tasks_per_step: 1,
+            most_classes: 4,
+            support: 4,
+            query: 4,
+            max_tokens: 128,
+            answer_loss: AnswerLoss::Vocabulary,
+        }
     }
 }
 
@@ -68,7 +78,8 @@ impl LabelledTasks {
         }
         let prepare = |(task, rows): &(Task, Vec<Example>)| {
             let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
-            let examples = tokenize(task, &prepared, tokenizer, rows, "train")?;
+            let mut examples = tokenize(task, &prepared, tokenizer, rows, "train")?;
+            examples.tell_apart(options.answer_loss, prepared.trie());
             let mut classes = vec![Vec::new(); task.labels().len()];
             examples.labels.iter().enumerate().for_each(|(row, &label)| classes[label].push(row));
             let needed = options.support + options.query;
@@ -138,11 +149,12 @@ impl TaskSource for LabelledTasks {
     }
 
     fn recipe(&self) -> Value {
-        let LabelledOptions { seed, tasks_per_step, most_classes, support, query, max_tokens } = &self.options;
+        let LabelledOptions { seed, tasks_per_step, most_classes, support, query, max_tokens, answer_loss } =
+            &self.options;
         let sets: Vec<_> = self.sets.iter().map(|set| json!({ "name": set.name, "rows": set.digest })).collect();
         json!({
             "labelled": sets, "seed": seed, "tasks_per_step": tasks_per_step, "most_classes": most_classes,
-            "support": support, "query": query, "max_tokens": max_tokens,
+            "support": support, "query": query, "max_tokens": max_tokens, "answer_loss": answer_loss,
         })
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
+use supmer::adapt::AnswerLoss;
 use supmer::bundle::{Advice, Origin, Regularization};
 use supmer::gradient_regularizer::{Rescaling, Shape};
 use supmer::{Bundle, GradientRegularizer, SoftPrompt};
@@ -59,7 +60,7 @@ impl Scratch {
         let shape = Shape { width: 32, rank: 2, layers: 1 };
         let regularizer = GradientRegularizer::random(shape, 1).unwrap();
         let psi = Regularization { regularizer, rescaling: Rescaling::RowL2 };
-        let advice = Advice { steps: 4, learning_rate: 0.5, batch_size: 2 };
+        let advice = Advice { steps: 4, learning_rate: 0.5, batch_size: 2, answer_loss: AnswerLoss::Labels };
         let origin = Origin { adaptation: Some(advice), ..Origin::default() };
         let prompt = SoftPrompt::new(3, 32, vec![value; 96]).unwrap();
         Bundle::new(prompt, Some(psi), origin).unwrap().save(self.path(name)).unwrap();

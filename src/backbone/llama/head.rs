@@ -2,6 +2,7 @@
 
 use super::Llama;
 use super::layer::resize;
+use crate::backbone::Sequence;
 use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::error::Result;
 use crate::kernels::linear::{self, Output};
@@ -24,21 +25,24 @@ impl Llama {
         rms_norm::forward(&self.compute, hidden, &self.source.final_norm, self.source.config.norm_epsilon, normed);
     }
 
-    /// Losses in nats of the rows of `hidden` against `targets`; with `weight`, `dhidden` gets their weighted gradient.
+    /// Losses in nats of the rows of `hidden` against the answers of `examples`; with `weight`, `dhidden` gets their
+    /// weighted gradient.
     pub(super) fn head_loss(
         &self,
         hidden: &[f32],
-        targets: &[u32],
+        examples: &[Sequence],
         weight: f32,
         dhidden: Option<&mut Vec<f32>>,
         buffers: &mut HeadBuffers,
     ) -> Vec<f32> {
         let (compute, head) = (&self.compute, self.head());
+        let targets: Vec<u32> = examples.iter().flat_map(|e| e.answer.iter().copied()).collect();
         self.final_norm(hidden, &mut buffers.normed);
         let logits = resize(&mut buffers.logits, targets.len() * head.rows());
         let output = Output { weight: head, y: logits, accumulate: false };
         linear::forward(compute, &buffers.normed, targets.len(), &mut [output]);
-        let losses = cross_entropy::forward_backward(compute, logits, head.rows(), targets, weight);
+        cross_entropy::keep_only(logits, head.rows(), examples.iter().flat_map(Sequence::rivals));
+        let losses = cross_entropy::forward_backward(compute, logits, head.rows(), &targets, weight);
         if let Some(dhidden) = dhidden {
             linear::backward(compute, targets.len(), &[(head, logits)], &mut buffers.normed, false);
             resize(dhidden, hidden.len()).fill(0.0);

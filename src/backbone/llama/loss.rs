@@ -43,6 +43,7 @@ impl Llama {
             self.check_tokens(prompt.rows(), example.text.len() + example.answer.len(), &example.text)?;
             self.check_tokens(prompt.rows(), example.answer.len(), &example.answer)?;
             example.check_given(prompt.width())?;
+            example.check_among(self.head().rows())?;
         }
         Ok(())
     }
@@ -107,9 +108,8 @@ impl Llama {
         if wanted == Wanted::GradientAndPooled {
             self.add_pooled(&batch, weight, memory, &mut total.pooled);
         }
-        let targets: Vec<u32> = examples.iter().flat_map(|e| e.answer.iter().copied()).collect();
         let TrainingMemory { head, hidden, dhidden, .. } = memory;
-        let losses = self.head_loss(hidden, &targets, weight, with_gradient.then_some(dhidden), head);
+        let losses = self.head_loss(hidden, examples, weight, with_gradient.then_some(dhidden), head);
         total.loss += losses.iter().map(|&l| f64::from(l)).sum::<f64>() as f32 * weight;
         if with_gradient {
             self.backward(&batch, cancel, memory)?;

@@ -5,7 +5,7 @@ use super::Llama;
 use super::layer::resize;
 use super::network::TrainingMemory;
 use super::packed::Packed;
-use crate::backbone::mixture::divergence;
+use crate::backbone::mixture::{divergence, joined};
 use crate::backbone::{LossAndGradient, Mixture, Sequence};
 use crate::error::Result;
 use crate::kernels::linear::{self, Output};
@@ -55,9 +55,7 @@ impl Llama {
         let batch = Packed::for_loss(prompt.rows(), mixture.own.iter().chain(mixture.other));
         let batch = self.prepare(batch, false);
         self.forward(&batch, prompt, true, cancel, memory)?;
-        let answers = |part: &[Sequence]| part.iter().flat_map(|e| e.answer.iter().copied()).collect::<Vec<u32>>();
-        let (own, other) = (answers(mixture.own), answers(mixture.other));
-        total.loss += weight * self.mixed_head(&own, &other, mixture.lambda, weight, memory);
+        total.loss += weight * self.mixed_head(mixture, weight, memory);
         self.backward(&batch, cancel, memory)?;
         total.gradient.iter_mut().zip(&memory.dhidden).for_each(|(sum, g)| *sum += g);
         Ok(())
@@ -65,7 +63,14 @@ impl Llama {
 
     /// The summed loss of all answer rows, and in `memory.dhidden` its gradient times `weight`; `memory.hidden` holds the
     /// rows of `own` and then those of `other`.
-    fn mixed_head(&self, own: &[u32], other: &[u32], lambda: f32, weight: f32, memory: &mut TrainingMemory) -> f32 {
+    fn mixed_head(&self, mixture: Mixture<'_>, weight: f32, memory: &mut TrainingMemory) -> f32 {
+        let lambda = mixture.lambda;
+        let answers = |part: &[Sequence]| part.iter().flat_map(|e| e.answer.iter().copied()).collect::<Vec<u32>>();
+        let (own, other) = (answers(mixture.own), answers(mixture.other));
+        let rivals =
+            |part: &'_ [Sequence]| part.iter().flat_map(Sequence::rivals).map(<[u32]>::to_vec).collect::<Vec<_>>();
+        let among: Vec<Vec<u32>> =
+            rivals(mixture.own).iter().zip(&rivals(mixture.other)).map(|(own, other)| joined(own, other)).collect();
         let (compute, head) = (&self.compute, self.head());
         let (norm, epsilon) = (&self.source.final_norm, self.source.config.norm_epsilon);
         let half = memory.hidden.len() / 2;
@@ -78,13 +83,14 @@ impl Llama {
         let v = head.rows();
         let logits = resize(&mut buffers.logits, own.len() * v);
         linear::forward(compute, mixed, own.len(), &mut [Output { weight: head, y: logits, accumulate: false }]);
-        let gaps: Vec<f32> = (logits.chunks_exact(v).zip(own).zip(other))
+        let gaps: Vec<f32> = (logits.chunks_exact(v).zip(&own).zip(&other))
             .map(|((row, &own), &other)| row[own as usize] - row[other as usize])
             .collect();
-        let losses = cross_entropy::forward_backward(compute, logits, v, own, weight);
+        cross_entropy::keep_only(logits, v, among.iter().map(Vec::as_slice));
+        let losses = cross_entropy::forward_backward(compute, logits, v, &own, weight);
         let mut loss = 0.0;
         for (row, ((&own, &other), (gap, cross))) in
-            logits.chunks_exact_mut(v).zip(own.iter().zip(other).zip(gaps.iter().zip(losses)))
+            logits.chunks_exact_mut(v).zip(own.iter().zip(&other).zip(gaps.iter().zip(losses)))
         {
             loss += divergence(lambda, cross, *gap, own == other);
             row[own as usize] += weight * (1.0 - lambda);

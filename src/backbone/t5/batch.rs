@@ -27,6 +27,15 @@ pub(crate) struct Example {
     pub labels: Vec<i64>,
     /// Which targets count in the plain loss.
     pub loss_ids: Vec<bool>,
+    /// For each target the ids that the loss tells it apart from; where there is no list, or an empty one, all.
+    pub among: Vec<Vec<u32>>,
+}
+
+impl Example {
+    /// The ids that the target at `position` is told apart from; empty: all.
+    pub(super) fn rivals(&self, position: usize) -> &[u32] {
+        self.among.get(position).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A batch as flat tensors, row by row; masks are 1 or 0.
@@ -74,6 +83,7 @@ impl Tensors<'_> {
                 decoder_attention_mask: flags(self.decoder_attention_mask, i),
                 labels: row(self.labels, i),
                 loss_ids: flags(self.loss_ids, i),
+                among: Vec::new(),
             };
             if padding == Padding::LeftOut {
                 let kept = example.attention_mask.iter().rposition(|&seen| seen).map_or(0, |last| last + 1);

@@ -77,7 +77,12 @@ impl T5 {
         let mut prepared = Prepared { examples: Vec::with_capacity(batch.len()), given: Vec::new() };
         for sequence in batch {
             sequence.check_given(d)?;
+            sequence.check_among(self.network.config.vocabulary)?;
             let mut example = self.example(&sequence.text, &sequence.answer);
+            if !sequence.among.is_empty() {
+                // The sentinel in front of the answer is no choice.
+                example.among = [vec![]].into_iter().chain(sequence.rivals().map(<[u32]>::to_vec)).collect();
+            }
             let rows = prompt.rows() + example.input_ids.len();
             if rows > MAX_CONTEXT {
                 return fail(

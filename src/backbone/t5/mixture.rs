@@ -3,7 +3,7 @@
 
 use super::batch::{Example, check_targets};
 use super::network::{EncoderOutput, T5Network};
-use crate::backbone::mixture::divergence;
+use crate::backbone::mixture::{divergence, joined};
 use crate::error::{Result, Status, fail};
 use crate::kernels::cross_entropy;
 use crate::runtime::Cancel;
@@ -86,6 +86,12 @@ impl T5Network {
         let weight = 1.0 / own.len().max(1) as f32;
         let targets: Vec<u32> = own.iter().flat_map(|e| e.labels.iter().map(|&id| id as u32)).collect();
         let mut dlogits = logits.to_vec();
+        let among: Vec<Vec<u32>> = (own.iter().zip(other))
+            .flat_map(|(own, other)| {
+                (0..own.labels.len()).map(|position| joined(own.rivals(position), other.rivals(position)))
+            })
+            .collect();
+        cross_entropy::keep_only(&mut dlogits, v, among.iter().map(Vec::as_slice));
         let cross = self
             .compute
             .threads

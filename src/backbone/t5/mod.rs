@@ -77,6 +77,7 @@ impl T5 {
             decoder_input_ids,
             loss_ids: vec![true; labels.len()],
             labels,
+            among: Vec::new(),
         }
     }
 }

@@ -178,6 +178,8 @@ impl T5Network {
         check_targets(examples, logits.len() / v, v)?;
         let targets: Vec<u32> = examples.iter().flat_map(|e| e.labels.iter().map(|&id| id as u32)).collect();
         let weight = 1.0 / examples.len().max(1) as f32;
+        let among = examples.iter().flat_map(|e| (0..e.labels.len()).map(|position| e.rivals(position)));
+        cross_entropy::keep_only(&mut logits, v, among);
         let losses = self
             .compute
             .threads

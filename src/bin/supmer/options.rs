@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use supmer::adapt::PromptStart;
+use supmer::adapt::{AnswerLoss, PromptStart};
 use supmer::kernels::Isa;
 use supmer::{AdaptOptions, Adapter, Bundle, Model, ModelOptions, WeightMode};
 
@@ -54,6 +54,25 @@ pub enum Weights {
     Stored,
     /// Expanded once to f32: a little faster, four bytes a weight
     Expanded,
+}
+
+/// What the loss tells a gold label apart from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Answers {
+    /// Every token of the vocabulary
+    Vocabulary,
+    /// The other labels alone: fewer steps go further
+    Labels,
+}
+
+impl Answers {
+    /// The library's name of it.
+    pub fn loss(self) -> AnswerLoss {
+        match self {
+            Answers::Vocabulary => AnswerLoss::Vocabulary,
+            Answers::Labels => AnswerLoss::Labels,
+        }
+    }
 }
 
 impl ModelArguments {
@@ -132,6 +151,9 @@ pub struct AdaptArguments {
     /// Examples a step [default: 8, or what the bundle advises]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
+    /// What the loss tells a gold label apart from [default: vocabulary, or what the bundle advises]
+    #[arg(long, value_enum)]
+    pub answer_loss: Option<Answers>,
     /// Rows of the soft prompt; a bundle or a warm start brings its own [default: 20]
     #[arg(long, value_name = "ROWS")]
     pub prompt_length: Option<usize>,
@@ -175,6 +197,7 @@ impl AdaptArguments {
             steps: self.steps.unwrap_or(default.steps),
             learning_rate: self.learning_rate.unwrap_or(default.learning_rate),
             batch_size: self.batch_size.unwrap_or(default.batch_size),
+            answer_loss: self.answer_loss.map_or(default.answer_loss, Answers::loss),
             prompt_length: own_length.or(self.prompt_length).unwrap_or(default.prompt_length),
             bundle,
             seed,
@@ -194,6 +217,7 @@ pub struct Settings {
     steps: usize,
     learning_rate: f32,
     batch_size: usize,
+    answer_loss: AnswerLoss,
     prompt_length: usize,
     prompt_start: &'static str,
     clip_norm: f32,
@@ -218,6 +242,7 @@ impl From<&AdaptOptions> for Settings {
             steps: options.steps,
             learning_rate: options.learning_rate,
             batch_size: options.batch_size,
+            answer_loss: options.answer_loss,
             prompt_length,
             prompt_start,
             clip_norm: options.clip_norm,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::options::Format;
 use super::wordings::{Wording, Words, verbalizer};
+use crate::adapt::AnswerLoss;
 use crate::backbone::Sequence;
 use crate::error::{Error, Result, Status, fail};
 use crate::predict::PreparedTask;
@@ -73,7 +74,8 @@ impl AnchorTask {
     }
 
     /// `examples` in tokens, each with an answer of one token so that any two can be mixed: a label's last token where a
-    /// small vocabulary needs several. `centers` are the vectors of all clusters.
+    /// small vocabulary needs several. `centers` are the vectors of all clusters; `loss` says what the answers are told
+    /// apart from.
     ///
     /// Errors: `InvalidTask` when two labels share that token, `TooLarge` when the question alone exceeds `max_tokens`.
     pub(super) fn sequences(
@@ -82,19 +84,25 @@ impl AnchorTask {
         tokenizer: &Tokenizer,
         max_tokens: usize,
         centers: &[Arc<[f32]>],
+        loss: AnswerLoss,
     ) -> Result<Vec<Sequence>> {
         let answers = self.answers(tokenizer)?;
+        let among: Vec<Arc<[u32]>> = match loss {
+            AnswerLoss::Vocabulary => Vec::new(),
+            AnswerLoss::Labels => vec![answers.as_slice().into()],
+        };
         let prepared = PreparedTask::new(&self.task, tokenizer, max_tokens)?;
         let mut sequences = Vec::with_capacity(examples.len());
         for (example, label) in examples.iter().zip(self.gold(examples)?) {
             let answer = vec![answers[label]];
-            sequences.push(match self.format {
+            let sequence = match self.format {
                 Format::ClusterCenter => {
                     let rows: Vec<Arc<[f32]>> = self.clusters.iter().map(|&cluster| centers[cluster].clone()).collect();
                     Sequence { answer, ..self.with_centers(example, tokenizer, max_tokens, rows)? }
                 }
                 _ => Sequence::new(prepared.fill(example, tokenizer)?, answer),
-            });
+            };
+            sequences.push(Sequence { among: among.clone(), ..sequence });
         }
         Ok(sequences)
     }
@@ -125,7 +133,7 @@ impl AnchorTask {
             text.push(text[0]);
             text.extend(after);
         }
-        Ok(Sequence { text, answer: Vec::new(), given })
+        Ok(Sequence { given, ..Sequence::new(text, Vec::new()) })
     }
 }
 

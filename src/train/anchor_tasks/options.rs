@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::adapt::AnswerLoss;
 use crate::error::{Result, Status, fail};
 use crate::limits::{MAX_BATCH_ROWS, MAX_CONTEXT, within};
 
@@ -105,6 +106,8 @@ pub struct AnchorOptions {
     pub max_tokens: usize,
     /// What stands for a cluster in single-sentence tasks.
     pub center_rows: CenterRows,
+    /// What the loss tells an answer apart from (published: the whole vocabulary).
+    pub answer_loss: AnswerLoss,
     /// Seed of all draws.
     pub seed: u64,
 }
@@ -131,6 +134,7 @@ impl Default for AnchorOptions {
             choices: 4,
             max_tokens: 412,
             center_rows: CenterRows::Backbone,
+            answer_loss: AnswerLoss::Vocabulary,
             seed: 1,
         }
     }

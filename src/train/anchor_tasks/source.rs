@@ -199,7 +199,7 @@ impl<'a> AnchorTasks<'a> {
 
     fn batches(&self, task: &AnchorTask, examples: &[crate::Example], size: usize) -> Result<Vec<Vec<Sequence>>> {
         let (tokenizer, max_tokens) = (self.backbone.tokenizer(), self.options.max_tokens);
-        let sequences = task.sequences(examples, tokenizer, max_tokens, &self.centers)?;
+        let sequences = task.sequences(examples, tokenizer, max_tokens, &self.centers, self.options.answer_loss)?;
         Ok(sequences.chunks(size).map(<[Sequence]>::to_vec).collect())
     }
 

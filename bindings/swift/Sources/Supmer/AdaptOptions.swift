@@ -15,6 +15,16 @@ public struct AdaptOptions: Sendable {
         case text(String)
     }
 
+    /// What the loss of an example tells its gold label apart from.
+    public enum AnswerLoss: Int32, Sendable {
+        /// What the bundle advises; without one, the whole vocabulary.
+        case automatic = 0
+        /// Every token of the vocabulary.
+        case vocabulary = 1
+        /// The other labels alone: fewer steps go further.
+        case labels = 2
+    }
+
     /// Seed of the starting prompt, the held-out part and the order of the examples.
     public var seed: UInt64 = 0
     /// Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
@@ -43,6 +53,8 @@ public struct AdaptOptions: Sendable {
     public var evalEvery: UInt32 = 0
     /// Stop after so many scorings in a row without a better one; ``off`` = never.
     public var patience: UInt32 = 0
+    /// What the loss tells a gold label apart from.
+    public var answerLoss = AnswerLoss.automatic
     /// Where the prompt starts.
     public var start = Start.automatic
     /// Stops the adaptation. Cancelling the `Task` that adapts requests it too.
@@ -71,6 +83,7 @@ public struct AdaptOptions: Sendable {
         options.dev_per_class = devPerClass
         options.eval_every = evalEvery
         options.patience = patience
+        options.answer_loss = answerLoss.rawValue
         options.cancel = cancellation?.handle
         return withProgress(onProgress) { callback, userData in
             options.progress = callback

@@ -107,7 +107,7 @@ impl Arguments {
             tasks: self.tasks.anchor(default.tasks, train.seed)?,
             validation_tasks: self.options.validation_tasks,
             start: self.start.options()?,
-            advice: Some(self.options.advice()),
+            advice: Some(self.options.advice(self.tasks.answer_loss.loss())),
             train,
         })
     }

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use supmer::AdaptOptions;
+use supmer::adapt::AnswerLoss;
 use supmer::bundle::Advice;
 use supmer::gradient_regularizer::Rescaling;
 use supmer::train::{Curriculum, MetaOptions, PromptGradient, Similarity, TrainOptions};
@@ -125,11 +126,12 @@ impl TrainArguments {
     }
 
     /// What the bundle advises.
-    pub fn advice(&self) -> Advice {
+    pub fn advice(&self, answer_loss: AnswerLoss) -> Advice {
         Advice {
             steps: self.advise_steps,
             learning_rate: self.advise_rate,
             batch_size: AdaptOptions::default().batch_size,
+            answer_loss,
         }
     }
 }

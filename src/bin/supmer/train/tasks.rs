@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use supmer::train::{AnchorOptions, CenterRows, ClusterOptions, LabelledOptions, SentenceOptions};
 
 use crate::failure::Outcome;
+use crate::options::Answers;
 
 /// What to train on.
 #[derive(Args)]
@@ -62,6 +63,9 @@ pub struct TaskArguments {
     /// Let the tasks of one step be of different formats
     #[arg(long)]
     mix_formats: bool,
+    /// What the loss tells an answer apart from, in training and in the adaptation that the bundle advises
+    #[arg(long, value_enum, default_value_t = Answers::Vocabulary)]
+    pub answer_loss: Answers,
     /// Most tokens of a filled template [default: 128, T5: 412]
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
@@ -109,6 +113,7 @@ impl TaskArguments {
             one_format_a_step: default.one_format_a_step && !self.mix_formats,
             choices: self.choices,
             max_tokens: self.max_tokens.unwrap_or(default.max_tokens),
+            answer_loss: self.answer_loss.loss(),
             center_rows: match self.center_rows {
                 Centers::Backbone => CenterRows::Backbone,
                 Centers::SentenceEncoder => CenterRows::SentenceEncoder,
@@ -138,6 +143,7 @@ impl TaskArguments {
             support: self.class_examples,
             query: self.class_examples,
             max_tokens: self.max_tokens.unwrap_or(default.max_tokens),
+            answer_loss: self.answer_loss.loss(),
         }
     }
 }
