@@ -57,10 +57,10 @@ pub struct Arguments {
     #[arg(long, value_name = "K", default_value_t = 16)]
     shots: usize,
     /// Seeds of the draws, starts and batches
-    #[arg(long, value_name = "SEEDS", value_delimiter = ',', default_values_t = [13, 21, 42, 87, 100])]
+    #[arg(long, value_name = "SEEDS", num_args = 1.., value_delimiter = ',', default_values_t = [13, 21, 42, 87, 100])]
     seeds: Vec<u64>,
     /// Methods to measure; --help lists them
-    #[arg(long, value_name = "METHODS", value_delimiter = ',', default_values_t = [Method::ZeroShot, Method::PromptTuning])]
+    #[arg(long, value_name = "METHODS", num_args = 1.., value_delimiter = ',', default_values_t = [Method::ZeroShot, Method::PromptTuning])]
     #[arg(long_help = METHODS)]
     methods: Vec<Method>,
     /// A bundle for supmer and supmer-no-psi, or with a name for supmer:NAME and supmer-no-psi:NAME; may be repeated
@@ -83,7 +83,7 @@ pub struct Arguments {
     trial: bool,
     /// Also test the prompt as it is after these steps, 0 for the start, whatever the dev rows say of it;
     /// steps that are not run are left out
-    #[arg(long, value_name = "STEPS", value_delimiter = ',')]
+    #[arg(long, value_name = "STEPS", num_args = 1.., value_delimiter = ',')]
     at_steps: Vec<usize>,
     /// Where the results go
     #[arg(long, value_name = "RESULTS.JSON")]
