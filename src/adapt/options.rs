@@ -30,7 +30,7 @@ pub enum PromptStart {
 /// What the loss of an example tells its answer apart from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnswerLoss {
-    /// Every token of the vocabulary (spec section 1).
+    /// Every token of the vocabulary (method section 1).
     #[default]
     #[serde(rename = "vocabulary")]
     Vocabulary,

@@ -145,7 +145,7 @@ impl Run<'_> {
     }
 }
 
-/// Replaces the gradient by psi of it (spec section 7: before clipping, at every step).
+/// Replaces the gradient by psi of it (method section 7: before clipping, at every step).
 fn regularize(psi: &Regularization, gradient: &mut Vec<f32>, pooled: &[f32]) -> Result<RegularizedRecord> {
     let done = psi.regularizer.apply(gradient, pooled, psi.rescaling)?;
     let cosine = cosine(&done.gradient, gradient) as f32;

@@ -1,4 +1,4 @@
-//! Two batches to be mixed (spec section 4).
+//! Two batches to be mixed (method section 4).
 
 use super::Sequence;
 use crate::error::{Result, Status, fail};

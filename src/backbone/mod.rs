@@ -45,7 +45,7 @@ pub struct Sequence {
     /// Token ids of the verbalizer. At least one.
     pub answer: Vec<u32>,
     /// Positions of `text` whose input embedding is given, (d) each, instead of looked up: the cluster centres of the
-    /// single-sentence format (spec section 3). Their token ids are not read.
+    /// single-sentence format (method section 3). Their token ids are not read.
     pub given: Vec<(usize, Arc<[f32]>)>,
     /// For each token of the answer those that the loss tells it apart from, itself included, each once; empty: the whole
     /// vocabulary. See [`LabelTrie::rivals`].
@@ -114,7 +114,7 @@ pub enum Wanted {
 #[derive(Clone, Debug)]
 pub struct LossAndGradient {
     /// Cross entropy in nats over the whole vocabulary, or over [`Sequence::among`], summed over answer tokens, mean over
-    /// examples (spec section 1).
+    /// examples (method section 1).
     pub loss: f32,
     /// d loss / d theta, (P, d) row by row; empty when it was not wanted.
     pub gradient: Vec<f32>,
@@ -179,7 +179,7 @@ pub trait Backbone: Send + Sync {
         cancel: &Cancel,
     ) -> Result<LossAndGradient>;
 
-    /// Loss of the mixture of two batches under `prompt`, and its gradient (spec section 4): hidden states are mixed by
+    /// Loss of the mixture of two batches under `prompt`, and its gradient (method section 4): hidden states are mixed by
     /// lambda, and the loss is KL(T || softmax(logits)) to the mixed label distribution T, entropy of T included, summed
     /// over answer tokens, mean over pairs. A T5 mixes what its encoder gives, as published; a decoder-only network what
     /// its final norm gives at the rows that predict the answers (our extension: the paper has only T5).

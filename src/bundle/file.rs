@@ -1,4 +1,4 @@
-//! The bundle file: the tensors "theta" (P, d) and "phi.mlp. ..." (spec section 5) and a manifest of their sizes and origin.
+//! The bundle file: the tensors "theta" (P, d) and "phi.mlp. ..." (method section 5) and a manifest of their sizes and origin.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! psi_phi, the learned transform of the prompt gradient (spec section 5): low-rank ReLU layers on every row, rescaled to
+//! psi_phi, the learned transform of the prompt gradient (method section 5): low-rank ReLU layers on every row, rescaled to
 //! the gradient's size, and a gate from the pooled hidden state that mixes the result with the raw gradient.
 //!
 //! psi(G, e) = (1 - c(e)) * rescaled(layers(G)) + c(e) * G, with G (P, d), e (d) and the gate c in 0..1.
@@ -83,7 +83,7 @@ impl GradientRegularizer {
     }
 }
 
-/// The regularization loss of the gate, (0.5 D + 0.5 s - c)^2, and its gradient to c (spec section 6, step 5).
+/// The regularization loss of the gate, (0.5 D + 0.5 s - c)^2, and its gradient to c (method section 6, step 5).
 ///
 /// D is the similarity of the domains and s that of the query gradient and psi's, both constants in 0..1.
 pub fn gate_loss(domain_similarity: f64, gradient_similarity: f64, gate: f32) -> (f64, f32) {

@@ -1,4 +1,4 @@
-//! The parameters of psi: names and shapes of the authors' checkpoint (spec section 5), start values, access.
+//! The parameters of psi: names and shapes of the authors' checkpoint (method section 5), start values, access.
 
 use super::{GATE_WIDTH, GradientRegularizer};
 use crate::error::{Result, Status, fail};
@@ -106,7 +106,7 @@ impl GradientRegularizer {
         Ok(Self { shape, values })
     }
 
-    /// Start values as published ("id", spec section 5): u and v standard normal, bias 0, the gate uniform within
+    /// Start values as published ("id", method section 5): u and v standard normal, bias 0, the gate uniform within
     /// 1 / sqrt(inputs) as torch starts a linear layer.
     ///
     /// Errors: `InvalidOption` for sizes out of range.

@@ -1,4 +1,4 @@
-//! Bringing the layers' output to the size of the raw gradient (spec section 5, step 3).
+//! Bringing the layers' output to the size of the raw gradient (method section 5, step 3).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! The low-rank layers: x <- ReLU(U (V x) + b) on every row, with U (d, r), V (r, d), b (d).
 //!
-//! The ReLU also stands behind the last layer, so the output is nowhere negative, as published (spec section 5).
+//! The ReLU also stands behind the last layer, so the output is nowhere negative, as published (method section 5).
 
 use super::GradientRegularizer;
 

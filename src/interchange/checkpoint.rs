@@ -1,5 +1,5 @@
 //! The authors' checkpoints as a bundle: `prompt_*.pt`, a plain tensor, and `gradient_edit_*.pt`, the state dict of psi
-//! (spec sections 5 and 9).
+//! (method sections 5 and 8).
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::gradient_regularizer::{GradientRegularizer, Rescaling, Shape};
 use crate::limits::MAX_REGULARIZER_LAYERS;
 use crate::soft_prompt::SoftPrompt;
 
-/// As published for adaptation (spec section 7).
+/// As published for adaptation (method section 7).
 const ADAPTATION: Advice =
     Advice { steps: 200, learning_rate: 0.1, batch_size: 16, answer_loss: AnswerLoss::Vocabulary };
 /// Running statistics of the state dict that are never used.

@@ -1,7 +1,7 @@
 //! PyTorch checkpoint files of one tensor or a state dict, read without running anything in them.
 //!
 //! Such a file is a zip archive with a pickle, which says what the tensors are, and one record for each storage. The
-//! authors' `prompt_*.pt` (one tensor, spec section 9) and `gradient_edit_*.pt` (an `OrderedDict`, spec section 5) are
+//! authors' `prompt_*.pt` (one tensor, method section 8) and `gradient_edit_*.pt` (an `OrderedDict`, method section 5) are
 //! read this way.
 
 use std::collections::{HashMap, HashSet};

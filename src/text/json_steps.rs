@@ -20,7 +20,7 @@ pub(super) enum StepsFor {
     /// Byte pairs: the space in front is kept apart because parts of a template go without it.
     BytePairs,
     /// Unigrams: every part has the space in front, as T5 was trained and as parts are tokenized where they come from
-    /// (spec section 7); SentencePiece's own normalizers are known.
+    /// (method section 7); SentencePiece's own normalizers are known.
     Unigrams,
 }
 

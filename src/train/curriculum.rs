@@ -1,4 +1,4 @@
-//! The curriculum (spec section 4): how much a query set is mixed with another task follows the smoothed similarity of
+//! The curriculum (method section 4): how much a query set is mixed with another task follows the smoothed similarity of
 //! query and regularized support gradients.
 //!
 //! lambda ~ Beta(alpha, alpha b), b = (m^s - 1) / (m - 1) + 1e-7. At s = 0 nothing is mixed, at s = 1 lambda is uniform.

@@ -1,4 +1,4 @@
-//! D, how alike two tasks' domains are (spec section 6, step 4).
+//! D, how alike two tasks' domains are (method section 6, step 4).
 
 use crate::gradient_regularizer::cosine;
 

@@ -1,4 +1,4 @@
-//! One outer step of meta-training (spec section 6): for each task support gradient -> psi -> inner step -> mixed query
+//! One outer step of meta-training (method section 6): for each task support gradient -> psi -> inner step -> mixed query
 //! loss; then both clips, both optimizers, both schedules and the smoothed similarity.
 //!
 //! First order: dL/dtheta = dL/dtheta', and dL/dphi = -eta dL/dtheta' dpsi/dphi, the support gradient being a constant.

@@ -1,4 +1,4 @@
-//! Held-out tasks: one inner step, then the plain loss of the query set and the share of right answers (spec section 6).
+//! Held-out tasks: one inner step, then the plain loss of the query set and the share of right answers (method section 6).
 
 use super::metrics::ValidationMetric;
 use super::{BackboneLearner, Learner, MetaOptions, MetaState, ValidationTask};

@@ -44,7 +44,7 @@ class GatedLayers(nn.Module):
 
 
 class Regularizer(nn.Module):
-    """The names and shapes of spec section 5."""
+    """The names and shapes of method section 5."""
 
     def __init__(self):
         super().__init__()

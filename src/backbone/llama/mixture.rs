@@ -1,4 +1,4 @@
-//! The loss of a mixture of two batches (spec section 4), for a decoder-only network: the hidden states behind the final
+//! The loss of a mixture of two batches (method section 4), for a decoder-only network: the hidden states behind the final
 //! norm are mixed at the rows that predict the answers (our extension; a T5 mixes what its encoder gives).
 
 use super::Llama;

@@ -1,4 +1,4 @@
-//! The loss of a mixture of two batches (spec section 4): encoder outputs are mixed, the decoder reads the mixture with the
+//! The loss of a mixture of two batches (method section 4): encoder outputs are mixed, the decoder reads the mixture with the
 //! first batch's inputs, and the loss looks at the first two decoder positions, sentinel and label.
 
 use super::batch::{Example, check_targets};

@@ -6,7 +6,7 @@
 //! in parts that compose.
 //!
 //! As a [`Backbone`]: the filled template is the encoder's text, with the sentinel `<extra_id_0>` where the answer
-//! belongs, and without an end-of-sequence token; the decoder says the sentinel, then the answer (spec sections 1 and 7).
+//! belongs, and without an end-of-sequence token; the decoder says the sentinel, then the answer (method sections 1 and 7).
 //!
 //! All is computed in f32. Weights of half precision are expanded (all at once unless they are to stay as stored, then a
 //! tile at a time), so the feed-forward output `wo`, which overflows in f16, is in f32 as transformers keeps it.

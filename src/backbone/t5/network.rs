@@ -5,7 +5,7 @@
 //! d prompt <- encode_backward <- d hidden <- decode_backward <- d logits
 //! ```
 //!
-//! What stands between hidden and decode is the caller's: mixing encoder outputs (spec section 4), pooling them for the
+//! What stands between hidden and decode is the caller's: mixing encoder outputs (method section 4), pooling them for the
 //! gate (section 5). Weights are frozen and have no gradient; nothing here depends on the number of threads.
 
 use super::attention::Stack;
@@ -59,7 +59,7 @@ pub(crate) struct Decoded {
 
 impl EncoderOutput {
     /// The pooled state e (d values): the mean over each example's rows, padding that was computed included, then over
-    /// examples (spec section 5).
+    /// examples (method section 5).
     #[allow(dead_code)] // The gate that reads it comes with the gradient transform.
     pub(crate) fn pooled(&self) -> Vec<f32> {
         let rows: usize = self.lengths.iter().sum();

@@ -174,7 +174,7 @@ fn leaving_padding_out_changes_nothing_that_is_read() {
     }
 }
 
-/// Mixup (spec section 4) out of the four functions: H~ = lambda H + (1 - lambda) H', the larger mask, the decoder
+/// Mixup (method section 4) out of the four functions: H~ = lambda H + (1 - lambda) H', the larger mask, the decoder
 /// inputs of the first batch, KL to the mixed one-hot targets at positions 0 and 1.
 #[test]
 fn mixing_two_encoder_outputs_gives_the_published_loss_and_gradient() {

@@ -1,4 +1,4 @@
-//! The vectors that stand for clusters in a text (spec section 10.8).
+//! The vectors that stand for clusters in a text (method section 9).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Anchor tasks: what meta-training learns on instead of labelled tasks (spec section 3).
+//! Anchor tasks: what meta-training learns on instead of labelled tasks (method section 3).
 //!
 //! Every task is drawn as text first, a [`Task`](crate::Task) with labelled [`Example`](crate::Example)s like a
 //! customer's own ([`AnchorTask`]), then tokenized the way adaptation tokenizes. A format is a row in three tables: what it

@@ -1,4 +1,4 @@
-//! One right answer among sentences of other clusters (spec section 3, nss and scss).
+//! One right answer among sentences of other clusters (method section 3, nss and scss).
 
 use super::anchor_task::FIELDS;
 use super::draw::{Draw, DrawnSets};

@@ -76,7 +76,7 @@ pub struct SetSizes {
     pub query_batch: usize,
 }
 
-/// The vectors that stand for clusters in [`Format::ClusterCenter`] (spec section 10.8).
+/// The vectors that stand for clusters in [`Format::ClusterCenter`] (method section 9).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CenterRows {
     /// The mean input embedding of the tokens of members near the centre, less the mean over clusters, scaled to the mean

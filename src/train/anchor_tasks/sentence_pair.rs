@@ -1,4 +1,4 @@
-//! Pairs of sentences: does the second follow the first, or are both of one cluster? (spec section 3, nsp and scsp)
+//! Pairs of sentences: does the second follow the first, or are both of one cluster? (method section 3, nsp and scsp)
 
 use super::draw::{Draw, DrawnSets};
 use super::options::{Format, SetSizes};

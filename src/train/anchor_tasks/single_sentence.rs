@@ -1,4 +1,4 @@
-//! Which of several clusters is a sentence of? Clusters are shown by their centres (spec section 3, scc), or named by a
+//! Which of several clusters is a sentence of? Clusters are shown by their centres (method section 3, scc), or named by a
 //! word that is typical of them (our extension).
 
 use super::anchor_task::FIELDS;

@@ -1,4 +1,4 @@
-//! Sentences in K clusters by meaning: the domains that anchor tasks are drawn from (spec section 2).
+//! Sentences in K clusters by meaning: the domains that anchor tasks are drawn from (method section 2).
 
 mod file;
 mod k_means;

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::gradient_regularizer::Rescaling;
 use crate::runtime::Cancel;
 
-/// As published (spec section 7).
+/// As published (method section 7).
 const LEARNING_RATE: f32 = 0.1;
 const CLIP_NORM: f32 = 1.0;
 
