@@ -127,6 +127,24 @@ fn finite_differences_confirm_theta_and_phi_through_psi() {
 }
 
 #[test]
+fn two_inner_steps_are_one_after_the_other_and_a_clipped_one_has_its_length() {
+    let model = model(FIXTURES[0]);
+    let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0 };
+    let (state, task, cancel) = (start(&model), meta_task(&model), Cancel::new());
+    let one = MetaOptions { inner_rate: 0.2, ..MetaOptions::default() };
+    let adapted = |state: &MetaState, options: &MetaOptions| state.adapted(&learner, &task, options, &cancel).unwrap();
+    let mut moved = state.clone();
+    moved.prompt = adapted(&state, &one);
+    assert_eq!(adapted(&moved, &one), adapted(&state, &MetaOptions { inner_steps: 2, ..one.clone() }));
+
+    let plain = MetaState::new(state.prompt.clone(), None);
+    let clipped = adapted(&plain, &MetaOptions { inner_clip: 1e-3, ..one });
+    let squares = clipped.values().iter().zip(plain.prompt.values()).map(|(a, b)| f64::from(a - b).powi(2));
+    let length = squares.sum::<f64>().sqrt();
+    assert!((length - 0.2e-3).abs() < 2e-6, "{length}");
+}
+
+#[test]
 fn a_short_run_gives_a_bundle_that_all_commands_use() {
     for name in FIXTURES {
         let model = model(name);

@@ -6,11 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::curriculum::{Curriculum, SmoothedSimilarity};
+use super::inner_steps::inner_steps;
 use super::learner::Learner;
 use crate::adapt::{AdamW, clip, linear_decay};
 use crate::backbone::Wanted;
 use crate::error::Result;
-use crate::gradient_regularizer::{GradientRegularizer, Regularized, Rescaling, cosine, gate_loss};
+use crate::gradient_regularizer::{GradientRegularizer, Rescaling, cosine, gate_loss};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 
@@ -41,8 +42,13 @@ pub enum Similarity {
 /// How to meta-train; `Default` is the published setting where paper and code agree, the described one elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetaOptions {
-    /// eta, the size of the inner step.
+    /// eta, the size of an inner step.
     pub inner_rate: f32,
+    /// Inner steps of a task (published: 1). With more, phi learns from each of them, their gradients being constants.
+    pub inner_steps: usize,
+    /// Largest norm of a support gradient, in front of psi; 0 = no clipping (published). Gradients of tasks differ in size
+    /// by a factor of 100, so one eta suits few of them without.
+    pub inner_clip: f32,
     /// First learning rate of theta.
     pub prompt_rate: f32,
     /// First learning rate of phi.
@@ -67,6 +73,8 @@ impl Default for MetaOptions {
     fn default() -> Self {
         Self {
             inner_rate: 0.1,
+            inner_steps: 1,
+            inner_clip: 0.0,
             prompt_rate: 0.1,
             phi_rate: 1e-4,
             steps: 100_000,
@@ -117,11 +125,11 @@ pub struct TaskRecord {
     pub support_loss: f64,
     /// s of this task: (1 + mean over rows of the cosine of query and regularized support gradient) / 2.
     pub similarity: f64,
-    /// c; none without psi.
+    /// c of the first inner step; none without psi.
     pub gate: Option<f32>,
-    /// (0.5 D + 0.5 s - c)^2, not weighted; none without psi.
+    /// (0.5 D + 0.5 s - c)^2, not weighted, mean over inner steps; none without psi.
     pub gate_loss: Option<f64>,
-    /// cos(psi(G), G) over the whole matrix; none without psi.
+    /// cos(psi(G), G) over the whole matrix, at the first inner step; none without psi.
     pub psi_cosine: Option<f64>,
     /// The mixing weight of every query mini-batch.
     pub lambdas: Vec<f64>,
@@ -150,14 +158,6 @@ pub struct MetaRecord {
     /// phi's gradient before clipping, query and gate losses together; empty without psi.
     #[serde(skip)]
     pub phi_gradient: Vec<f32>,
-}
-
-/// A task after its inner step.
-struct Adapted {
-    prompt: SoftPrompt,
-    support_loss: f64,
-    raw: Vec<f32>,
-    regularized: Option<Regularized>,
 }
 
 impl MetaState {
@@ -231,15 +231,15 @@ impl MetaState {
         options: &MetaOptions,
         cancel: &Cancel,
     ) -> Result<f64> {
-        let adapted = self.inner_step(learner, &task.support, options, cancel)?;
+        let adapted = self.adapted(learner, task, options, cancel)?;
         let mut loss = 0.0;
         for (own, _) in &task.query {
-            loss += f64::from(learner.loss(&adapted.prompt, own, Wanted::Loss, cancel)?.loss);
+            loss += f64::from(learner.loss(&adapted, own, Wanted::Loss, cancel)?.loss);
         }
         Ok(loss / task.query.len() as f64)
     }
 
-    /// theta after one inner step on the support set of `task`.
+    /// theta after the inner steps on the support set of `task`.
     pub fn adapted<L: Learner>(
         &self,
         learner: &L,
@@ -247,7 +247,7 @@ impl MetaState {
         options: &MetaOptions,
         cancel: &Cancel,
     ) -> Result<SoftPrompt> {
-        Ok(self.inner_step(learner, &task.support, options, cancel)?.prompt)
+        Ok(inner_steps(learner, &self.prompt, self.regularizer.as_ref(), &task.support, options, cancel)?.prompt)
     }
 
     /// One task: its record and its share of theta's gradient; its share of phi's is added to `phi_gradient`.
@@ -262,7 +262,7 @@ impl MetaState {
         phi_gradient: &mut [f32],
         cancel: &Cancel,
     ) -> Result<(TaskRecord, Vec<f32>)> {
-        let adapted = self.inner_step(learner, &task.support, options, cancel)?;
+        let adapted = inner_steps(learner, &self.prompt, self.regularizer.as_ref(), &task.support, options, cancel)?;
         let share = 1.0 / (task.query.len() * task_count) as f32;
         let mut gradient = vec![0.0; self.prompt.values().len()];
         let mut query_loss = 0.0;
@@ -273,62 +273,29 @@ impl MetaState {
         }
         let similarity = match options.similarity {
             Similarity::Dead if !first_ever => 0.5,
-            _ => row_similarity(&gradient, adapted.direction(), self.prompt.width()),
+            _ => row_similarity(&gradient, &adapted.direction(), self.prompt.width()),
         };
+        let (first, count) = (&adapted.steps[0], adapted.steps.len());
         let mut gate_loss_value = None;
-        if let (Some(psi), Some(done)) = (&self.regularizer, &adapted.regularized) {
-            let (loss, to_gate) = gate_loss(task.domain_similarity, similarity, done.gate);
-            gate_loss_value = Some(loss);
+        if let Some(psi) = &self.regularizer {
             let through_step: Vec<f32> = gradient.iter().map(|g| -options.inner_rate * g).collect();
-            psi.backward(done, &through_step, options.gate_weight * to_gate / task_count as f32, phi_gradient);
+            for done in adapted.steps.iter().filter_map(|step| step.regularized.as_ref()) {
+                let (loss, to_gate) = gate_loss(task.domain_similarity, similarity, done.gate);
+                *gate_loss_value.get_or_insert(0.0) += loss / count as f64;
+                let to_gate = options.gate_weight * to_gate / (count * task_count) as f32;
+                psi.backward(done, &through_step, to_gate, phi_gradient);
+            }
         }
         let record = TaskRecord {
             query_loss,
             support_loss: adapted.support_loss,
             similarity,
-            gate: adapted.regularized.as_ref().map(|done| done.gate),
+            gate: first.regularized.as_ref().map(|done| done.gate),
             gate_loss: gate_loss_value,
-            psi_cosine: adapted.regularized.as_ref().map(|done| cosine(&done.gradient, &adapted.raw)),
+            psi_cosine: first.regularized.as_ref().map(|done| cosine(&done.gradient, &first.raw)),
             lambdas,
         };
         Ok((record, gradient))
-    }
-
-    /// theta' = theta - eta psi(G, e), G and e being means over the support set's mini-batches.
-    fn inner_step<L: Learner>(
-        &self,
-        learner: &L,
-        support: &[L::Batch],
-        options: &MetaOptions,
-        cancel: &Cancel,
-    ) -> Result<Adapted> {
-        let wanted = if self.regularizer.is_some() { Wanted::GradientAndPooled } else { Wanted::Gradient };
-        let share = 1.0 / support.len() as f32;
-        let mut raw = vec![0.0; self.prompt.values().len()];
-        let mut pooled = vec![0.0; self.prompt.width()];
-        let mut support_loss = 0.0;
-        for batch in support {
-            let made = learner.loss(&self.prompt, batch, wanted, cancel)?;
-            support_loss += f64::from(made.loss) / support.len() as f64;
-            raw.iter_mut().zip(&made.gradient).for_each(|(sum, g)| *sum += share * g);
-            pooled.iter_mut().zip(&made.pooled).for_each(|(sum, e)| *sum += share * e);
-        }
-        let regularized = match &self.regularizer {
-            Some(psi) => Some(psi.apply(&raw, &pooled, options.rescaling)?),
-            None => None,
-        };
-        let mut adapted = Adapted { prompt: self.prompt.clone(), support_loss, raw, regularized };
-        let mut prompt = std::mem::replace(&mut adapted.prompt, SoftPrompt::empty(self.prompt.width()));
-        prompt.values_mut().iter_mut().zip(adapted.direction()).for_each(|(p, g)| *p -= options.inner_rate * g);
-        adapted.prompt = prompt;
-        Ok(adapted)
-    }
-}
-
-impl Adapted {
-    /// What the inner step followed: psi(G, e), or G.
-    fn direction(&self) -> &[f32] {
-        self.regularized.as_ref().map_or(&self.raw, |done| &done.gradient)
     }
 }
 

@@ -12,6 +12,7 @@ mod corpus;
 mod curriculum;
 mod domain_similarity;
 mod embedding;
+mod inner_steps;
 mod labelled_tasks;
 mod learner;
 mod meta_step;

@@ -65,12 +65,14 @@ impl TrainOptions {
     pub fn validate(&self) -> Result<()> {
         let meta = &self.meta;
         within("steps", meta.steps, 1..=MAX_STEPS)?;
+        within("inner_steps", meta.inner_steps, 1..=100)?;
         within("average_over", self.average_over, 1..=meta.steps)?;
         within("checkpoint_every", self.checkpoint_every, 1..=MAX_STEPS)?;
         within("validate_every", self.validate_every, 0..=MAX_STEPS)?;
         within("max_hours", self.max_hours, 0.0..=1e6)?;
         for (name, rate) in [
             ("inner_rate", meta.inner_rate),
+            ("inner_clip", meta.inner_clip),
             ("prompt_rate", meta.prompt_rate),
             ("phi_rate", meta.phi_rate),
             ("clip_norm", meta.clip_norm),

@@ -18,6 +18,12 @@ pub struct TrainArguments {
     /// eta, the size of the inner step
     #[arg(long, value_name = "RATE")]
     inner_rate: Option<f32>,
+    /// Inner steps of a task
+    #[arg(long, value_name = "N", default_value_t = MetaOptions::default().inner_steps)]
+    inner_steps: usize,
+    /// Largest norm of a support gradient; 0 = no clipping
+    #[arg(long, value_name = "NORM", default_value_t = MetaOptions::default().inner_clip)]
+    inner_clip: f32,
     /// First learning rate of the prompt
     #[arg(long, value_name = "RATE")]
     prompt_rate: Option<f32>,
@@ -103,6 +109,8 @@ impl TrainArguments {
         let steps = self.steps.unwrap_or(default.meta.steps);
         let meta = MetaOptions {
             inner_rate: self.inner_rate.unwrap_or(default.meta.inner_rate),
+            inner_steps: self.inner_steps,
+            inner_clip: self.inner_clip,
             prompt_rate: self.prompt_rate.unwrap_or(default.meta.prompt_rate),
             phi_rate: self.phi_rate.unwrap_or(default.meta.phi_rate),
             steps,
