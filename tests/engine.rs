@@ -75,12 +75,12 @@ fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, pref
         let model = Model::load(path, &options).unwrap();
         let backbone = model.backbone();
         let what = |name: &str| format!("{}: {name} ({options:?})", path.display());
-        // Rounded to bf16, factors keep 8 bits of 24.
+        // Rounded to bf16, factors keep 8 bits of 24; the random T5, whose loss is 15 nats, needs the widest bounds.
         let bound = |exact, rounded| if options.isa == Some(Isa::AmxBf16) { rounded } else { exact };
         let values = tensor(tensors, &format!("{prefix}prompt"));
         let prompt = SoftPrompt::new(expected.prompt_rows, backbone.width(), values).unwrap();
         let result = backbone.loss(&prompt, &batch, Wanted::Gradient, 0, &Cancel::new()).unwrap();
-        assert_close(&what("loss"), &[result.loss], &tensor(tensors, &format!("{prefix}loss")), bound(1e-5, 2e-2));
+        assert_close(&what("loss"), &[result.loss], &tensor(tensors, &format!("{prefix}loss")), bound(1e-5, 1e-2));
         let gradient = tensor(tensors, &format!("{prefix}prompt_grad"));
         assert_close(&what("prompt gradient"), &result.gradient, &gradient, bound(1e-4, 1e-1));
         let only_loss = backbone.loss(&prompt, &batch, Wanted::Loss, 0, &Cancel::new()).unwrap();

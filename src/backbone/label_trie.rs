@@ -35,7 +35,7 @@ impl LabelTrie {
     }
 
     /// For each token of a label the tokens that labels with the same beginning go on with, itself included, ascending:
-    /// what tells the label apart.
+    /// what tells the label apart. A label that is the beginning of another is not told apart from that one.
     pub fn rivals(&self, label: usize) -> Vec<Arc<[u32]>> {
         let rivals = |row: Option<usize>| {
             let mut tokens: Vec<u32> =

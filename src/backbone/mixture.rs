@@ -32,6 +32,12 @@ impl Mixture<'_> {
             ),
         )
     }
+
+    /// For each answer token of each pair the tokens that it is told apart from: see [`joined`].
+    pub(super) fn rivals(&self) -> Vec<Vec<u32>> {
+        let own = self.own.iter().flat_map(Sequence::rivals);
+        own.zip(self.other.iter().flat_map(Sequence::rivals)).map(|(own, other)| joined(own, other)).collect()
+    }
 }
 
 /// The tokens that a mixed answer token is told apart from: those of both sides; all (an empty list) where a side has all.

@@ -55,6 +55,14 @@ pub struct Advice {
     pub answer_loss: AnswerLoss,
 }
 
+impl Default for Advice {
+    /// The library's own settings.
+    fn default() -> Self {
+        let AdaptOptions { steps, learning_rate, batch_size, answer_loss, .. } = AdaptOptions::default();
+        Self { steps, learning_rate, batch_size, answer_loss }
+    }
+}
+
 fn is_vocabulary(loss: &AnswerLoss) -> bool {
     *loss == AnswerLoss::Vocabulary
 }

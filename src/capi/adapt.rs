@@ -212,7 +212,8 @@ impl supmer_adapt_options {
     }
 }
 
-fn answer_loss(given: supmer_answer_loss, default: AnswerLoss) -> Result<AnswerLoss> {
+/// The Rust name of it. Errors: `InvalidOption`.
+pub(super) fn answer_loss(given: supmer_answer_loss, default: AnswerLoss) -> Result<AnswerLoss> {
     Ok(match given {
         SUPMER_ANSWER_LOSS_AUTO => default,
         SUPMER_ANSWER_LOSS_VOCABULARY => AnswerLoss::Vocabulary,

@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_void};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::adapt::SUPMER_OFF;
+use super::adapt::{SUPMER_OFF, answer_loss, supmer_answer_loss};
 use super::arguments::{self, Out};
 use super::bundle::supmer_bundle;
 use super::cancel::supmer_cancel;
@@ -17,6 +17,7 @@ use super::model::supmer_model;
 use super::options::{self, Options};
 use super::progress::{Listener, supmer_progress_callback};
 use super::status::supmer_status;
+use crate::bundle::Advice;
 use crate::error::{Result, Status, fail};
 use crate::runtime::{Cancel, Control};
 use crate::train::{PipelineOptions, train_bundle};
@@ -71,8 +72,9 @@ pub struct supmer_train_options {
     pub prompt_rate: f32,
     /// First learning rate of the regularizer.
     pub phi_rate: f32,
-    /// 0.
-    pub reserved: u32,
+    /// What the loss tells an answer apart from, in training and in the adaptation that the bundle advises: one of
+    /// `SUPMER_ANSWER_LOSS_...`; AUTO = the whole vocabulary.
+    pub answer_loss: supmer_answer_loss,
     /// Stops the call; NULL = nothing does.
     pub cancel: *const supmer_cancel,
     /// Told how far the call is: `SUPMER_STAGE_PREPARE`, then `SUPMER_STAGE_TRAIN`; NULL = nobody.
@@ -162,8 +164,8 @@ impl supmer_train_options {
     /// # Safety
     /// The pointers inside are NULL or live.
     unsafe fn resolve(&self, call: &Call<'_>, mut options: PipelineOptions) -> Result<PipelineOptions> {
-        if self.reserved != 0 || self.resume > 1 {
-            return fail(Status::InvalidOption, "supmer_train_options: reserved must be 0 and resume 0 or 1");
+        if self.resume > 1 {
+            return fail(Status::InvalidOption, format!("option resume must be 0 or 1, {} was given", self.resume));
         }
         // SAFETY: passed on to the caller.
         let encoder = unsafe { arguments::text(self.encoder, self.encoder_length, "encoder") }?;
@@ -212,6 +214,8 @@ impl supmer_train_options {
                 *field = given;
             }
         }
+        tasks.answer_loss = answer_loss(self.answer_loss, tasks.answer_loss)?;
+        options.advice = Some(Advice { answer_loss: tasks.answer_loss, ..Advice::default() });
         train.max_hours = self.max_hours;
         train.memory_limit = usize::try_from(self.memory_limit).unwrap_or(usize::MAX);
         Ok(options)

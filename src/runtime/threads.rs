@@ -50,11 +50,23 @@ impl Threads {
     /// Runs `work(0)`, ..., `work(items - 1)`, spread over the pool, and returns when all are done. Call it inside
     /// [`Threads::enter`]; elsewhere it works on the caller's thread alone.
     pub fn run(&self, items: usize, work: impl Fn(usize) + Sync + Send) {
-        let inside = self.pool.as_ref().is_some_and(|pool| pool.current_thread_index().is_some());
-        if inside && items > 1 {
+        if self.is_inside() && items > 1 {
             (0..items).into_par_iter().with_max_len(1).for_each(work);
         } else {
             (0..items).for_each(work);
         }
+    }
+
+    /// What `work` gives for 0, ..., `items - 1`, in order; otherwise as [`Threads::run`].
+    pub fn map<R: Send>(&self, items: usize, work: impl Fn(usize) -> R + Sync + Send) -> Vec<R> {
+        if self.is_inside() && items > 1 {
+            (0..items).into_par_iter().with_max_len(1).map(work).collect()
+        } else {
+            (0..items).map(work).collect()
+        }
+    }
+
+    fn is_inside(&self) -> bool {
+        self.pool.as_ref().is_some_and(|pool| pool.current_thread_index().is_some())
     }
 }

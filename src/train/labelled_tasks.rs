@@ -66,8 +66,10 @@ pub struct LabelledTasks {
 }
 
 impl LabelledTasks {
-    /// A source of `sets`. Errors: `InvalidOption` for counts out of range; those of the task and its rows; `InvalidExample` for a class of fewer rows than a task
-    /// takes; `InvalidArgument` without sets.
+    /// A source of `sets`.
+    ///
+    /// Errors: `InvalidOption` for counts out of range; those of the task and its rows; `InvalidExample` for a class of fewer
+    /// rows than a task takes; `InvalidArgument` without sets.
     pub fn new(tokenizer: &Tokenizer, sets: &[(Task, Vec<Example>)], options: LabelledOptions) -> Result<Self> {
         within("tasks_per_step", options.tasks_per_step, 1..=1024)?;
         within("most_classes", options.most_classes, 2..=MAX_LABELS)?;

@@ -88,7 +88,8 @@ impl Trainer<'_> {
             }
         };
         // A cancelled run can go on from here; one that failed goes on from its last checkpoint.
-        if !outcome.as_ref().is_err_and(|error| error.status() != Status::Cancelled) {
+        let failed = outcome.as_ref().is_err_and(|error| error.status() != Status::Cancelled);
+        if !failed {
             self.save(&mut run, &mut metrics, &identity)?;
         }
         let examples_per_second = examples as f64 / began.elapsed().as_secs_f64();

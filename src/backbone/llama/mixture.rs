@@ -5,7 +5,7 @@ use super::Llama;
 use super::layer::resize;
 use super::network::TrainingMemory;
 use super::packed::Packed;
-use crate::backbone::mixture::{divergence, joined};
+use crate::backbone::mixture::divergence;
 use crate::backbone::{LossAndGradient, Mixture, Sequence};
 use crate::error::Result;
 use crate::kernels::linear::{self, Output};
@@ -67,10 +67,7 @@ impl Llama {
         let lambda = mixture.lambda;
         let answers = |part: &[Sequence]| part.iter().flat_map(|e| e.answer.iter().copied()).collect::<Vec<u32>>();
         let (own, other) = (answers(mixture.own), answers(mixture.other));
-        let rivals =
-            |part: &'_ [Sequence]| part.iter().flat_map(Sequence::rivals).map(<[u32]>::to_vec).collect::<Vec<_>>();
-        let among: Vec<Vec<u32>> =
-            rivals(mixture.own).iter().zip(&rivals(mixture.other)).map(|(own, other)| joined(own, other)).collect();
+        let among = mixture.rivals();
         let (compute, head) = (&self.compute, self.head());
         let (norm, epsilon) = (&self.source.final_norm, self.source.config.norm_epsilon);
         let half = memory.hidden.len() / 2;

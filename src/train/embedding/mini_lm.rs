@@ -5,7 +5,6 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationParams};
 
@@ -35,7 +34,8 @@ impl MiniLm {
     /// Loads `config.json`, `tokenizer.json` and `model.safetensors` of `folder`; `thread_count` threads share a call's
     /// texts, 0 = one per core.
     ///
-    /// Errors: `InvalidOption` for too many threads; `NotFound` for a missing file, `CorruptFile` for one that is no BERT's, `TooLarge`, `Io`.
+    /// Errors: `InvalidOption` for too many threads; `NotFound` for a missing file, `CorruptFile` for one that is no BERT's,
+    /// `TooLarge`, `Io`.
     pub fn load(folder: &Path, thread_count: usize) -> Result<Self> {
         let threads = Threads::new(thread_count)?;
         let (config_path, tokenizer_path) = (folder.join("config.json"), folder.join("tokenizer.json"));
@@ -98,9 +98,9 @@ impl Embedder for MiniLm {
             return fail(Status::InvalidArgument, "a text without tokens has no embedding");
         }
         let failed = |e: candle_core::Error| Error::new(Status::Internal, format!("sentence encoder: {e}"));
-        let pooled =
-            || tokens.par_chunks(SHARE).map(|tokens| self.pool(tokens)).collect::<candle_core::Result<Vec<_>>>();
-        let mut rows = self.threads.enter(pooled).map_err(failed)?.concat();
+        let shares: Vec<&[Vec<u32>]> = tokens.chunks(SHARE).collect();
+        let pooled = self.threads.enter(|| self.threads.map(shares.len(), |share| self.pool(shares[share])));
+        let mut rows = pooled.into_iter().collect::<candle_core::Result<Vec<_>>>().map_err(failed)?.concat();
         normalize_rows(&mut rows, self.width);
         Ok(rows)
     }

@@ -28,8 +28,8 @@ pub struct EmbeddingTable {
 
 impl EmbeddingTable {
     /// The embeddings of `sentences` in the folder `work`: taken as they are when they lie there, continued where an
-    /// earlier call was stopped, else computed. `progress` hears how many of how many sentences are
-    /// done; its error ends the call.
+    /// earlier call was stopped, else computed. `progress` hears how many of how many sentences are done; its
+    /// error ends the call.
     ///
     /// Memory: 1024 sentences. Errors: those of the embedder, `NotFinite`, `Io`, `DiskFull`, `Cancelled`.
     pub fn build(

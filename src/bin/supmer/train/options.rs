@@ -1,7 +1,6 @@
 //! The knobs of meta-training.
 
 use clap::{Args, ValueEnum};
-use supmer::AdaptOptions;
 use supmer::adapt::AnswerLoss;
 use supmer::bundle::Advice;
 use supmer::gradient_regularizer::Rescaling;
@@ -15,7 +14,7 @@ pub struct TrainArguments {
     /// Meta steps; both rates fall linearly to 0 over them
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// eta, the size of the inner step
+    /// eta, the size of an inner step
     #[arg(long, value_name = "RATE")]
     inner_rate: Option<f32>,
     /// Inner steps of a task
@@ -76,10 +75,10 @@ pub struct TrainArguments {
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = 0)]
     memory_limit: usize,
     /// Steps of adaptation that the bundle advises
-    #[arg(long, value_name = "N", default_value_t = AdaptOptions::default().steps)]
+    #[arg(long, value_name = "N", default_value_t = Advice::default().steps)]
     advise_steps: usize,
     /// Learning rate of adaptation that the bundle advises
-    #[arg(long, value_name = "RATE", default_value_t = AdaptOptions::default().learning_rate)]
+    #[arg(long, value_name = "RATE", default_value_t = Advice::default().learning_rate)]
     advise_rate: f32,
 }
 
@@ -135,11 +134,6 @@ impl TrainArguments {
 
     /// What the bundle advises.
     pub fn advice(&self, answer_loss: AnswerLoss) -> Advice {
-        Advice {
-            steps: self.advise_steps,
-            learning_rate: self.advise_rate,
-            batch_size: AdaptOptions::default().batch_size,
-            answer_loss,
-        }
+        Advice { steps: self.advise_steps, learning_rate: self.advise_rate, answer_loss, ..Advice::default() }
     }
 }

@@ -15,13 +15,13 @@ pub struct TaskArguments {
     #[arg(long, value_name = "PATH", required_unless_present = "labelled")]
     pub corpus: Option<PathBuf>,
     /// Read only the files of these names [default: all]
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',', requires = "corpus")]
+    #[arg(long, value_name = "NAME", num_args = 1.., requires = "corpus")]
     pub files: Option<Vec<String>>,
     /// Folder of a MiniLM sentence encoder [default: the model's own pooled states]
     #[arg(long, value_name = "DIR", requires = "corpus")]
     pub encoder: Option<PathBuf>,
     /// Folders of labelled tasks (task.json and train.jsonl each) to train on instead of text
-    #[arg(long, value_name = "DIR", num_args = 1.., value_delimiter = ',', conflicts_with = "corpus")]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "corpus")]
     pub labelled: Vec<PathBuf>,
     /// K, the number of clusters
     #[arg(long, value_name = "K", default_value_t = ClusterOptions::default().count)]
