@@ -4,7 +4,7 @@
 #![allow(missing_docs)] // criterion's macros make a public function
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use supmer::backbone::{LabelTrie, PromptState, Sequence, Wanted};
+use supmer::backbone::{LabelTrie, PromptState, Readout, Sequence, Wanted};
 use supmer::kernels::Isa;
 use supmer::runtime::Random;
 use supmer::{Cancel, Model, ModelOptions, SoftPrompt, WeightMode};
@@ -40,7 +40,11 @@ fn engine(c: &mut Criterion) {
             let texts: Vec<&[u32]> = texts.iter().map(|s| &s.text[..]).collect();
             let states: Vec<&dyn PromptState> = vec![&*state; count];
             group.bench_function(format!("prediction, {count} texts of 25 tokens"), |b| {
-                b.iter(|| backbone.score(&states, &texts, &vec![&labels; count], &Cancel::new()).unwrap());
+                b.iter(|| {
+                    backbone
+                        .score(&states, &texts, &vec![Readout::Verbalizers(&labels); count], &Cancel::new())
+                        .unwrap()
+                });
             });
         }
         group.finish();

@@ -1215,6 +1215,13 @@ typedef struct {
 #define SUPMER_ANSWER_LOSS_LABELS 2
 
 /**
+ * The other labels alone, by a label head: rows that are trained beside the prompt, begun at the verbalizers' and kept in
+ * the adapter, score the labels in their place. The most accurate for 8 to 32 examples a label; the verbalizers then
+ * matter little.
+ */
+#define SUPMER_ANSWER_LOSS_HEAD 3
+
+/**
  * Makes `options` all defaults.
  *
  * - `options`, `struct_size`: the struct and its `sizeof`.

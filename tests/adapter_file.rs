@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use supmer::adapter::{FORMAT_VERSIONS, Lineage};
 use supmer::backbone::Fingerprint;
-use supmer::{Adapter, Label, SoftPrompt, Status, Task};
+use supmer::{Adapter, Label, LabelHead, SoftPrompt, Status, Task};
 
 fn adapter() -> Adapter {
     let values: Vec<f32> = (0..3 * 5).map(|i| f32::from_bits(0x3f80_0001 + 7919 * i)).collect();
@@ -90,12 +90,32 @@ fn the_file_is_what_the_documentation_says() {
     assert_eq!(header["prompt"]["shape"], json!([3, 5]));
     let manifest = manifest_of(&bytes);
     assert_eq!(manifest["format"], "supmer-adapter");
-    assert_eq!(manifest["version"], *FORMAT_VERSIONS.end());
+    // Without a label head an adapter is written as older builds read it.
+    assert_eq!(manifest["version"], *FORMAT_VERSIONS.start());
     assert_eq!(manifest["prompt_length"], 3);
     assert_eq!(manifest["task"]["labels"][0], json!({"name": "good", "verbalizer": " good"}));
     let mut keys: Vec<&String> = manifest.as_object().unwrap().keys().collect();
     keys.sort();
     assert_eq!(keys, ["fingerprint", "format", "lineage", "prompt_length", "task", "tool", "version"]);
+}
+
+#[test]
+fn a_label_head_makes_a_file_of_version_two() {
+    let head = LabelHead::new(5, (0..15).map(|i| i as f32).collect(), vec![0.5, -0.5, 0.25]).unwrap();
+    let bytes = adapter().with_head(head.clone()).unwrap().to_bytes().unwrap();
+    let (header, manifest) = (header_of(&bytes), manifest_of(&bytes));
+    assert_eq!((&manifest["version"], &manifest["label_head"]), (&json!(2), &json!(true)));
+    assert_eq!(header["head.rows"]["shape"], json!([3, 5]));
+    assert_eq!(header["head.biases"]["shape"], json!([3]));
+    assert_eq!(Adapter::from_bytes(&bytes).unwrap().head(), Some(&head));
+
+    let mut short = header.clone();
+    short["head.rows"]["shape"] = json!([5, 3]);
+    let error = Adapter::from_bytes(&file(&short, data_of(&bytes))).unwrap_err();
+    assert_eq!(error.status(), Status::CorruptFile);
+    let mut missing = header.clone();
+    missing.as_object_mut().unwrap().remove("head.biases");
+    assert!(Adapter::from_bytes(&file(&missing, data_of(&bytes))).is_err());
 }
 
 #[test]
@@ -147,7 +167,7 @@ fn wrong_manifests_are_refused_with_the_key() {
         ("/format", json!("supmer-bundle"), Status::Unsupported),
         ("/format", json!(1), Status::CorruptFile),
         ("/version", json!(0), Status::Unsupported),
-        ("/version", json!(2), Status::Unsupported),
+        ("/version", json!(3), Status::Unsupported),
         ("/version", json!(u64::MAX), Status::Unsupported),
         ("/version", json!(-1), Status::CorruptFile),
         ("/version", json!("1"), Status::CorruptFile),
@@ -170,7 +190,7 @@ fn wrong_manifests_are_refused_with_the_key() {
         assert_eq!(error.status(), status, "{pointer}: {error}");
     }
     let newer = Adapter::from_bytes(&with_manifest(&json!({"format": "supmer-adapter", "version": 9}))).unwrap_err();
-    assert!(newer.to_string().contains("version 9") && newer.to_string().contains("1 to 1"), "{newer}");
+    assert!(newer.to_string().contains("version 9") && newer.to_string().contains("1 to 2"), "{newer}");
     for text in [json!("["), json!("[".repeat(100_000)), json!("")] {
         let bytes = adapter().to_bytes().unwrap();
         let mut header = header_of(&bytes);

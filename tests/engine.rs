@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use safetensors::SafeTensors;
 use serde::Deserialize;
-use supmer::backbone::{LabelTrie, Mixture, Sequence, Wanted};
+use supmer::backbone::{LabelTrie, Mixture, Readout, Sequence, Wanted};
 use supmer::kernels::Isa;
 use supmer::{Cancel, Model, ModelOptions, SoftPrompt, WeightMode};
 
@@ -93,8 +93,14 @@ fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, pref
             [(prompt, prefix.to_owned()), (SoftPrompt::empty(backbone.width()), format!("{prefix}noprompt."))]
         {
             let state = backbone.prompt_state(&prompt).unwrap();
-            let scores =
-                backbone.score(&vec![&*state; texts.len()], &texts, &vec![&trie; texts.len()], &Cancel::new()).unwrap();
+            let scores = backbone
+                .score(
+                    &vec![&*state; texts.len()],
+                    &texts,
+                    &vec![Readout::Verbalizers(&trie); texts.len()],
+                    &Cancel::new(),
+                )
+                .unwrap();
             for (i, scores) in scores.iter().enumerate() {
                 let name = format!("{prefix}label_scores.{i}");
                 assert_close(&what(&name), scores, &tensor(tensors, &name), bound(2e-5, 2e-2));

@@ -11,14 +11,15 @@ use supmer::backbone::Fingerprint;
 use supmer::bundle::{Advice, Origin, Regularization};
 use supmer::gradient_regularizer::{Rescaling, Shape};
 use supmer::{
-    AdaptOptions, Adapter, Bundle, Control, Example, GradientRegularizer, Label, Model, ModelOptions, PredictOptions,
-    SoftPrompt, Task, adapt, adapter, bundle, predict,
+    AdaptOptions, Adapter, Bundle, Control, Example, GradientRegularizer, Label, LabelHead, Model, ModelOptions,
+    PredictOptions, SoftPrompt, Task, adapt, adapter, bundle, predict,
 };
 
 /// Width of the tiny model.
 const WIDTH: usize = 32;
-/// What the adapter says of [`TEXTS`], as computed when version 1 was written.
-const PROBABILITIES: [[f32; 3]; 2] = [[0.08422015, 0.7261138, 0.189666], [0.2447184, 0.4684931, 0.2867885]];
+/// What the adapter of each version says of [`TEXTS`], as computed when it was written.
+const PROBABILITIES: [[[f32; 3]; 2]; 2] =
+    [[[0.08422015, 0.7261138, 0.189666], [0.2447184, 0.4684931, 0.2867885]], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]];
 const TEXTS: [&str; 2] = ["rain from the west", "a clear night"];
 
 fn fixtures() -> PathBuf {
@@ -47,7 +48,8 @@ fn fingerprint() -> Fingerprint {
     }
 }
 
-fn golden_adapter() -> Adapter {
+/// Since version 2 there may be a label head.
+fn golden_adapter(version: u32) -> Adapter {
     let label = |name: &str, verbalizer: &str| Label { name: name.to_owned(), verbalizer: verbalizer.to_owned() };
     let labels = vec![label("dry", " dry"), label("naß", " rain"), label("\"?\"", " rainless")];
     let lineage = Lineage {
@@ -61,7 +63,11 @@ fn golden_adapter() -> Adapter {
         bundle: Some(golden_bundle().digest().unwrap()),
     };
     let task = Task::new("weather", "{text}\nSo:", labels).unwrap();
-    Adapter::new(SoftPrompt::new(4, WIDTH, values(4 * WIDTH)).unwrap(), task, lineage, fingerprint())
+    let adapter = Adapter::new(SoftPrompt::new(4, WIDTH, values(4 * WIDTH)).unwrap(), task, lineage, fingerprint());
+    if version < 2 {
+        return adapter;
+    }
+    adapter.with_head(LabelHead::new(WIDTH, values(3 * WIDTH), vec![0.25, -0.5, 0.125]).unwrap()).unwrap()
 }
 
 fn golden_bundle() -> Bundle {
@@ -89,7 +95,7 @@ fn write_missing() {
     let adapter_path = folder(*adapter::FORMAT_VERSIONS.end()).join("adapter.supmer");
     let bundle_path = folder(*bundle::FORMAT_VERSIONS.end()).join("bundle.supmer");
     if !adapter_path.exists() {
-        golden_adapter().save(adapter_path).unwrap();
+        golden_adapter(*adapter::FORMAT_VERSIONS.end()).save(adapter_path).unwrap();
     }
     if !bundle_path.exists() {
         golden_bundle().save(bundle_path).unwrap();
@@ -101,12 +107,14 @@ fn adapters_of_every_version_are_read_and_predict_the_same() {
     if std::env::var_os("SUPMER_WRITE_GOLDEN").is_some() {
         write_missing();
     }
-    let (model, expected) = (model(), golden_adapter());
+    let model = model();
     for version in adapter::FORMAT_VERSIONS {
+        let expected = golden_adapter(version);
         let read = Adapter::load(folder(version).join("adapter.supmer")).unwrap();
         let bits = |prompt: &SoftPrompt| prompt.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(read.prompt()), bits(expected.prompt()), "version {version}");
         assert_eq!((read.prompt().rows(), read.prompt().width()), (4, WIDTH));
+        assert_eq!(read.head(), expected.head(), "version {version}");
         assert_eq!(read.task(), expected.task(), "version {version}");
         assert_eq!(read.lineage(), expected.lineage(), "version {version}");
         assert_eq!(read.fingerprint(), expected.fingerprint(), "version {version}");
@@ -114,7 +122,7 @@ fn adapters_of_every_version_are_read_and_predict_the_same() {
 
         let rows = TEXTS.map(|text| Example::text(text, None));
         let made = predict(&model, &read, &rows, &PredictOptions::default()).unwrap();
-        for (prediction, expected) in made.iter().zip(PROBABILITIES) {
+        for (prediction, expected) in made.iter().zip(PROBABILITIES[version as usize - 1]) {
             let close = prediction.probabilities.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-5);
             assert!(close, "version {version}: {:?}", prediction.probabilities);
         }
@@ -131,7 +139,7 @@ fn bundles_of_every_version_are_read_and_start_an_adaptation() {
         let read = Bundle::load(folder(version).join("bundle.supmer")).unwrap();
         assert_eq!(read, expected, "version {version}");
         assert!(read.check(model.backbone()).unwrap().is_empty(), "version {version}");
-        let task = golden_adapter().task().clone();
+        let task = golden_adapter(1).task().clone();
         let train = task.labels().iter().map(|label| Example::text("some weather", Some(&label.name)));
         let options = AdaptOptions { bundle: Some(std::sync::Arc::new(read)), ..expected.advised() };
         let made = adapt(&model, &task, &train.collect::<Vec<_>>(), None, &options, Control::default()).unwrap();

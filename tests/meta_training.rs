@@ -92,7 +92,7 @@ fn check_slopes(what: &str, gradient: &[f32], step: f32, loss: impl Fn(&[f32]) -
 fn finite_differences_confirm_theta_and_phi_through_psi() {
     for name in FIXTURES {
         let model = model(name);
-        let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0 };
+        let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads: false };
         let (state, task, cancel) = (start(&model), meta_task(&model), Cancel::new());
         let options = MetaOptions { inner_rate: 0.2, gate_weight: 0.0, ..MetaOptions::default() };
         let step = |mut state: MetaState| {
@@ -129,7 +129,7 @@ fn finite_differences_confirm_theta_and_phi_through_psi() {
 #[test]
 fn two_inner_steps_are_one_after_the_other_and_a_clipped_one_has_its_length() {
     let model = model(FIXTURES[0]);
-    let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0 };
+    let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads: false };
     let (state, task, cancel) = (start(&model), meta_task(&model), Cancel::new());
     let one = MetaOptions { inner_rate: 0.2, ..MetaOptions::default() };
     let adapted = |state: &MetaState, options: &MetaOptions| state.adapted(&learner, &task, options, &cancel).unwrap();
@@ -148,7 +148,7 @@ fn two_inner_steps_are_one_after_the_other_and_a_clipped_one_has_its_length() {
 fn a_short_run_gives_a_bundle_that_all_commands_use() {
     for name in FIXTURES {
         let model = model(name);
-        let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0 };
+        let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads: false };
         let (mut state, task) = (start(&model), meta_task(&model));
         let options = MetaOptions { steps: 30, prompt_rate: 0.05, inner_rate: 0.05, ..MetaOptions::default() };
         let mut random = Random::new(1, "lambda");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use supmer::adapt::Control;
-use supmer::backbone::{LabelTrie, Sequence, Wanted};
+use supmer::backbone::{LabelTrie, Readout, Sequence, Wanted};
 use supmer::predict::zero_shot;
 use supmer::text::Template;
 use supmer::{
@@ -74,7 +74,7 @@ fn loss_and_score_agree_on_single_tokens() {
     let trie = LabelTrie::new(&labels);
     let state = backbone.prompt_state(&prompt).unwrap();
     let cancel = Cancel::new();
-    let scores = backbone.score(&[&*state; 2], &texts, &[&trie; 2], &cancel).unwrap();
+    let scores = backbone.score(&[&*state; 2], &texts, &[Readout::Verbalizers(&trie); 2], &cancel).unwrap();
     for (text, scores) in texts.iter().zip(scores) {
         let losses = labels.each_ref().map(|answer| {
             let batch = [Sequence::new(text.to_vec(), answer.clone())];

@@ -64,6 +64,7 @@ const (
 	AnswerLossAuto       AnswerLoss = C.SUPMER_ANSWER_LOSS_AUTO       // what the bundle advises; without one, the whole vocabulary
 	AnswerLossVocabulary AnswerLoss = C.SUPMER_ANSWER_LOSS_VOCABULARY // every token of the vocabulary
 	AnswerLossLabels     AnswerLoss = C.SUPMER_ANSWER_LOSS_LABELS     // the other labels alone: fewer steps go further
+	AnswerLossHead       AnswerLoss = C.SUPMER_ANSWER_LOSS_HEAD       // the other labels alone, by trained rows in the place of the verbalizers
 )
 
 // Report tells how an adaptation went, as a JSON object: loss curve, dev scores, seconds, peak bytes and warnings.

@@ -23,6 +23,7 @@ enum class AnswerLoss : supmer_answer_loss {
     automatic = SUPMER_ANSWER_LOSS_AUTO,
     vocabulary = SUPMER_ANSWER_LOSS_VOCABULARY,
     labels = SUPMER_ANSWER_LOSS_LABELS,
+    head = SUPMER_ANSWER_LOSS_HEAD,
 };
 
 /// How to adapt; supmer.h describes each field, 0 is the library's default.

@@ -69,7 +69,7 @@ impl TokenizedExamples {
     pub fn tell_apart(&mut self, loss: AnswerLoss, trie: &LabelTrie) {
         let rivals = |label: usize| match loss {
             AnswerLoss::Vocabulary => Vec::new(),
-            AnswerLoss::Labels => trie.rivals(label),
+            AnswerLoss::Labels | AnswerLoss::Head => trie.rivals(label),
         };
         let of_label: Vec<_> = (0..trie.labels.len()).map(rivals).collect();
         for (sequence, &label) in self.sequences.iter_mut().zip(&self.labels) {

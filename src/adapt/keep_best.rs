@@ -3,12 +3,22 @@
 use super::examples::TokenizedExamples;
 use super::options::AdaptOptions;
 use super::report::DevRecord;
-use crate::backbone::{Backbone, LabelTrie};
+use crate::backbone::{Backbone, LabelTrie, Readout};
 use crate::error::Result;
+use crate::label_head::LabelHead;
 use crate::predict::PromptCache;
 use crate::predict::scoring::{BatchLimits, Scored, highest, score, softmax};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
+
+/// What adaptation changes, at some step of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Learned {
+    /// The prompt.
+    pub prompt: SoftPrompt,
+    /// The label head, where one is trained.
+    pub head: Option<LabelHead>,
+}
 
 /// How well a prompt predicts labelled rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,22 +43,27 @@ impl Quality {
     ) -> Result<Self> {
         let texts: Vec<(usize, &[u32])> = examples.sequences.iter().map(|s| (0, s.text.as_slice())).collect();
         let limits = BatchLimits::new(0, options.memory_limit, backbone.width());
-        let scored = [Scored { id: 0, prompt, labels }];
+        let scored = [Scored { id: 0, prompt, readout: Readout::Verbalizers(labels) }];
         let scores = score(backbone, &PromptCache::new(0), &scored, &texts, limits, cancel)?;
-        let (mut right, mut loss, mut predicted) = (0usize, 0.0, Vec::with_capacity(texts.len()));
-        for (scores, &gold) in scores.iter().zip(&examples.labels) {
+        Ok(Self::of_scores(&scores, &examples.labels))
+    }
+
+    /// The quality of `scores` (of all labels, row by row) for rows of these gold `labels`.
+    pub fn of_scores(scores: &[Vec<f32>], labels: &[usize]) -> Self {
+        let (mut right, mut loss, mut predicted) = (0usize, 0.0, Vec::with_capacity(scores.len()));
+        for (scores, &gold) in scores.iter().zip(labels) {
             let probabilities = softmax(scores);
             let best = highest(&probabilities);
             right += usize::from(best == gold);
             loss -= probabilities[gold].max(f64::MIN_POSITIVE).ln();
             predicted.push(best);
         }
-        let rows = texts.len() as f64;
-        Ok(Self {
+        let rows = scores.len() as f64;
+        Self {
             accuracy: (right as f64 / rows) as f32,
             loss: (loss / rows) as f32,
-            one_class: is_one_class(&predicted) && !is_one_class(&examples.labels),
-        })
+            one_class: is_one_class(&predicted) && !is_one_class(labels),
+        }
     }
 
     /// Higher accuracy, or the same with a lower loss.
@@ -57,10 +72,10 @@ impl Quality {
     }
 }
 
-/// The best prompt so far by the dev part; of equals the earlier.
+/// The best so far by the dev part; of equals the earlier.
 pub(super) struct KeepBest {
-    /// The kept prompt.
-    pub prompt: SoftPrompt,
+    /// What is kept.
+    pub learned: Learned,
     /// Steps that made it.
     pub step: usize,
     /// Its quality.
@@ -73,18 +88,18 @@ pub(super) struct KeepBest {
 
 impl KeepBest {
     /// Starts with the start prompt.
-    pub fn new(start: &SoftPrompt, quality: Quality) -> Self {
+    pub fn new(start: Learned, quality: Quality) -> Self {
         let records = vec![DevRecord { step: 0, accuracy: quality.accuracy, loss: quality.loss }];
-        Self { prompt: start.clone(), step: 0, quality, without_gain: 0, records }
+        Self { learned: start, step: 0, quality, without_gain: 0, records }
     }
 
-    /// Takes the prompt of `step` when it is better than the kept one.
-    pub fn offer(&mut self, step: usize, prompt: &SoftPrompt, quality: Quality) {
+    /// Takes what `step` learned when it is better than what is kept.
+    pub fn offer(&mut self, step: usize, learned: Learned, quality: Quality) {
         self.records.push(DevRecord { step, accuracy: quality.accuracy, loss: quality.loss });
         self.without_gain += 1;
         if quality.beats(&self.quality) {
             (self.step, self.quality, self.without_gain) = (step, quality, 0);
-            self.prompt = prompt.clone();
+            self.learned = learned;
         }
     }
 }
@@ -104,12 +119,12 @@ mod tests {
 
     #[test]
     fn accuracy_then_loss_decide_and_ties_keep_the_earlier() {
-        let prompt = |step: usize| SoftPrompt::new(1, 1, vec![step as f32]).unwrap();
-        let mut best = KeepBest::new(&prompt(0), quality(0.5, 1.0));
+        let learned = |step: usize| Learned { prompt: SoftPrompt::new(1, 1, vec![step as f32]).unwrap(), head: None };
+        let mut best = KeepBest::new(learned(0), quality(0.5, 1.0));
         let offers = [(1, 0.5, 1.0, 0), (2, 0.5, 0.9, 2), (3, 0.4, 0.1, 2), (4, 0.6, 3.0, 4), (5, 0.6, 3.0, 4)];
         for (step, accuracy, loss, kept) in offers {
-            best.offer(step, &prompt(step), quality(accuracy, loss));
-            assert_eq!((best.step, &best.prompt), (kept, &prompt(kept)));
+            best.offer(step, learned(step), quality(accuracy, loss));
+            assert_eq!((best.step, &best.learned), (kept, &learned(kept)));
         }
         assert_eq!((best.without_gain, best.records.len()), (1, 6));
     }

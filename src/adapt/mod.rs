@@ -4,6 +4,7 @@
 
 mod batches;
 mod examples;
+mod head_training;
 mod keep_best;
 mod optimizer;
 mod options;
@@ -21,12 +22,12 @@ use crate::error::{Result, Status, fail};
 use crate::model::Model;
 use crate::predict::PreparedTask;
 use crate::runtime::peak_bytes;
-use crate::soft_prompt::SoftPrompt;
 use crate::task::{Example, Task};
 
 pub use crate::runtime::Control;
 pub use batches::{Batches, batches};
 pub use examples::{TokenizedExamples, tokenize};
+pub use keep_best::Learned;
 pub use optimizer::{AdamW, clip, linear_decay};
 pub use options::{AdaptOptions, AnswerLoss, PromptStart};
 pub use report::{DevRecord, RegularizedRecord, Report, StepRecord, Stopped};
@@ -42,8 +43,8 @@ pub struct Adaptation {
     pub adapter: Adapter,
     /// Loss curve, dev scores, seconds, peak bytes, warnings.
     pub report: Report,
-    /// The prompt after each of `iterates_at`'s steps that ran, whatever the dev part says of it; ascending.
-    pub iterates: Vec<(usize, SoftPrompt)>,
+    /// What was learned after each of `iterates_at`'s steps that ran, whatever the dev part says of it; ascending.
+    pub iterates: Vec<(usize, Learned)>,
 }
 
 /// Adapts a soft prompt to `task` from labelled `train` rows; `dev` rows, when given, choose the best prompt.
@@ -87,7 +88,15 @@ pub fn adapt(
         dev.as_ref().map_or(0, |dev| dev.len()),
         options.steps
     );
-    let run = Run { backbone, train: &train, dev: dev.as_ref(), labels: prepared.trie(), options, began };
+    let run = Run {
+        backbone,
+        train: &train,
+        dev: dev.as_ref(),
+        labels: prepared.trie(),
+        verbalizers: prepared.verbalizers(),
+        options,
+        began,
+    };
     let tuned = tune(&run, start, &mut control);
     backbone.release_memory();
     let tuned =
@@ -131,7 +140,12 @@ pub fn adapt(
         max_tokens: options.max_tokens,
         bundle: options.bundle.as_ref().map(|bundle| bundle.digest()).transpose()?,
     };
-    let adapter = Adapter::new(tuned.prompt, task.clone(), lineage, backbone.fingerprint().clone());
+    let Learned { prompt, head } = tuned.learned;
+    let adapter = Adapter::new(prompt, task.clone(), lineage, backbone.fingerprint().clone());
+    let adapter = match head {
+        Some(head) => adapter.with_head(head)?,
+        None => adapter,
+    };
     Ok(Adaptation { adapter, report, iterates: tuned.iterates })
 }
 

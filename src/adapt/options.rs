@@ -39,6 +39,10 @@ pub enum AnswerLoss {
     /// all words, so few steps go further.
     #[serde(rename = "labels")]
     Labels,
+    /// The other labels alone, by a label head that is trained beside the prompt and takes the place of the verbalizers
+    /// (deviation).
+    #[serde(rename = "head")]
+    Head,
 }
 
 /// How to adapt; `Default` is a strong setting for 8 to 32 examples a class.

@@ -1,12 +1,14 @@
 //! A toy backbone for tests: multinomial logistic regression on the mean embedding of a text, whose weights are the
-//! prompt. Row p of the prompt gives the logit of token p; all other tokens have the logit 0.
+//! prompt. Row p of the prompt gives the logit of token p; all other tokens have the logit 0. The answer state of a text is
+//! its mean embedding, each value times 1 plus that of the prompt's first row.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::examples::TokenizedExamples;
 use crate::backbone::{
-    Backbone, Fingerprint, Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted,
+    Backbone, Fingerprint, Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss,
+    Wanted,
 };
 use crate::error::Result;
 use crate::runtime::{Cancel, Random};
@@ -100,6 +102,10 @@ impl Toy {
         mean
     }
 
+    fn state(&self, prompt: &SoftPrompt, text: &[u32]) -> Vec<f32> {
+        self.features(text).iter().zip(prompt.values()).map(|(x, p)| x * (1.0 + p)).collect()
+    }
+
     /// Log-probability of every token.
     fn log_probabilities(&self, prompt: &SoftPrompt, features: &[f32]) -> Vec<f32> {
         let mut logits = [0.0f32; VOCABULARY];
@@ -183,6 +189,33 @@ impl Backbone for Toy {
         Ok(LossAndGradient { loss, gradient, pooled })
     }
 
+    fn state_loss(
+        &self,
+        prompt: &SoftPrompt,
+        texts: &[&[u32]],
+        loss: &mut StateLoss<'_>,
+        wanted: Wanted,
+        _memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
+        cancel.check()?;
+        let mut gradient = vec![0.0; if wanted == Wanted::Loss { 0 } else { prompt.values().len() }];
+        let mut total = 0.0;
+        for (first, text) in texts.iter().enumerate() {
+            let mut dstate = vec![0.0; WIDTH];
+            total += loss(first, &self.state(prompt, text), &mut dstate);
+            let slopes = dstate.iter().zip(self.features(text));
+            gradient.iter_mut().zip(slopes).for_each(|(g, (d, x))| *g += d * x);
+        }
+        let pooled = vec![0.25; if wanted == Wanted::GradientAndPooled { WIDTH } else { 0 }];
+        Ok(LossAndGradient { loss: total, gradient, pooled })
+    }
+
+    fn head_row(&self, token: u32, row: &mut [f32]) {
+        row.fill(0.0);
+        row[(1 + token as usize) % WIDTH] = 0.5;
+    }
+
     fn mixture_loss(&self, _: &SoftPrompt, _: Mixture<'_>, _: usize, _: &Cancel) -> Result<LossAndGradient> {
         unimplemented!("nothing that uses the toy mixes")
     }
@@ -200,14 +233,19 @@ impl Backbone for Toy {
         &self,
         states: &[&dyn PromptState],
         texts: &[&[u32]],
-        labels: &[&LabelTrie],
+        readouts: &[Readout<'_>],
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>> {
         cancel.check()?;
-        let rows = states.iter().zip(texts).zip(labels).map(|((state, text), trie)| {
-            let state = state.as_any().downcast_ref::<ToyState>().unwrap();
-            let log_probabilities = self.log_probabilities(&state.0, &self.features(text));
-            trie.labels.iter().map(|path| log_probabilities[path[0].1 as usize]).collect()
+        let rows = states.iter().zip(texts).zip(readouts).map(|((state, text), readout)| {
+            let ToyState(prompt) = state.as_any().downcast_ref().unwrap();
+            match readout {
+                Readout::Verbalizers(trie) => {
+                    let log_probabilities = self.log_probabilities(prompt, &self.features(text));
+                    trie.labels.iter().map(|path| log_probabilities[path[0].1 as usize]).collect()
+                }
+                Readout::Head(head) => head.logits(&self.state(prompt, text)),
+            }
         });
         Ok(rows.collect())
     }

@@ -18,7 +18,9 @@ fn tuned_from(
 ) -> Result<Tuned> {
     let train = toy.examples(&[10, 10, 10]);
     let labels = toy.labels();
-    let run = Run { backbone: toy, train: &train, dev, labels: &labels, options, began: Instant::now() };
+    let verbalizers: Vec<Vec<u32>> = (0..3).map(|label| vec![label]).collect();
+    let began = Instant::now();
+    let run = Run { backbone: toy, train: &train, dev, labels: &labels, verbalizers: &verbalizers, options, began };
     tune(&run, start, &mut control)
 }
 
@@ -50,10 +52,10 @@ fn iterates_are_the_prompts_of_shorter_looks_at_the_same_run() {
     let watched = AdaptOptions { iterates_at: vec![60, 5, 0, 61], ..options() };
     let tuned = tuned(&toy, Some(&dev), &watched).unwrap();
     assert_eq!(tuned.iterates.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [0, 5, 60]);
-    assert_eq!(tuned.iterates[0].1, toy.prompt(3));
-    let last = tuned_from(&toy, toy.prompt(3), None, &options(), Control::default()).unwrap().prompt;
+    assert_eq!(tuned.iterates[0].1, Learned { prompt: toy.prompt(3), head: None });
+    let last = tuned_from(&toy, toy.prompt(3), None, &options(), Control::default()).unwrap().learned;
     assert_eq!(tuned.iterates[2].1, last);
-    assert!(tuned.iterates[1].1 != last && tuned.prompt != last);
+    assert!(tuned.iterates[1].1 != last && tuned.learned != last);
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn the_kept_prompt_is_the_one_of_the_best_scoring() {
     let best = tuned.dev.iter().fold(&tuned.dev[0], |best, r| if key(r) > key(best) { r } else { best });
     assert_eq!(tuned.kept_step, best.step);
     let labels = toy.labels();
-    let again = Quality::of(&toy, &tuned.prompt, &dev, &labels, &options(), &Cancel::new()).unwrap();
+    let again = Quality::of(&toy, &tuned.learned.prompt, &dev, &labels, &options(), &Cancel::new()).unwrap();
     assert_eq!((again.accuracy, again.loss), (best.accuracy, best.loss));
 }
 
@@ -76,7 +78,7 @@ fn the_start_can_win() {
     let dev = contradicting(&toy);
     let start = SoftPrompt::new(3, toy.width(), vec![0.0; 3 * toy.width()]).unwrap();
     let tuned = tuned_from(&toy, start.clone(), Some(&dev), &options(), Control::default()).unwrap();
-    assert_eq!((tuned.kept_step, tuned.prompt), (0, start));
+    assert_eq!((tuned.kept_step, tuned.learned.prompt), (0, start));
     assert_eq!(tuned.steps.len(), 60);
 }
 
@@ -103,7 +105,7 @@ fn the_same_seed_gives_the_same_bits() {
     let toy = Toy::new();
     let bits = |seed| {
         let tuned = tuned(&toy, None, &AdaptOptions { seed, ..options() }).unwrap();
-        tuned.prompt.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+        tuned.learned.prompt.values().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
     };
     assert_eq!(bits(1), bits(1));
     assert_ne!(bits(1), bits(2));
@@ -193,4 +195,51 @@ fn one_class_for_all_rows_is_seen() {
         let tuned = tuned_from(&toy, toy.stubborn_prompt(), dev, &options, Control::default()).unwrap();
         assert!(tuned.one_class);
     }
+}
+
+/// The rate of the prompt is a tenth of what it is without a head, which learns beside it.
+fn with_head() -> AdaptOptions {
+    AdaptOptions { answer_loss: AnswerLoss::Head, learning_rate: 0.03, ..options() }
+}
+
+#[test]
+fn a_head_is_trained_and_kept_beside_the_prompt() {
+    let toy = Toy::new();
+    let dev = toy.examples(&[6, 6, 6]);
+    for part in [None, Some(&dev)] {
+        let tuned = tuned(&toy, part, &with_head()).unwrap();
+        assert!(tuned.steps[59].loss < 0.7 * tuned.steps[0].loss);
+        let head = tuned.learned.head.unwrap();
+        assert_eq!((head.labels(), head.width()), (3, toy.width()));
+        let texts: Vec<&[u32]> = dev.sequences.iter().map(|sequence| sequence.text.as_slice()).collect();
+        let states = AnswerStates::of(&toy, &tuned.learned.prompt, &texts, 0, &Cancel::new()).unwrap();
+        let quality = Quality::of_scores(&states.scores(&head), &dev.labels);
+        assert_eq!(quality.accuracy, 1.0);
+        assert!(!tuned.one_class);
+    }
+}
+
+#[test]
+fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss() {
+    let toy = Toy::new();
+    let dev = contradicting(&toy);
+    let tuned = tuned(&toy, Some(&dev), &with_head()).unwrap();
+    let train = toy.examples(&[10, 10, 10]);
+    let states = |examples: &TokenizedExamples, prompt: &SoftPrompt| {
+        let texts: Vec<&[u32]> = examples.sequences.iter().map(|sequence| sequence.text.as_slice()).collect();
+        AnswerStates::of(&toy, prompt, &texts, 0, &Cancel::new()).unwrap()
+    };
+    let kept =
+        Quality::of_scores(&states(&dev, &tuned.learned.prompt).scores(&tuned.learned.head.unwrap()), &dev.labels);
+    let record = tuned.dev.iter().find(|record| record.step == tuned.kept_step).unwrap();
+    assert_eq!((kept.accuracy, kept.loss), (record.accuracy, record.loss));
+    // At the start, where nothing is trained yet, the candidates are known.
+    let start = toy.prompt(3);
+    let verbalizers: Vec<Vec<u32>> = (0..3).map(|label| vec![label]).collect();
+    let head = HeadTraining::new(&toy, &verbalizers, &states(&train, &start));
+    let losses: Vec<f32> = (head.candidates(&states(&train, &start), &train.labels).unwrap().iter())
+        .map(|head| Quality::of_scores(&states(&dev, &start).scores(head), &dev.labels).loss)
+        .collect();
+    assert_eq!(tuned.dev[0].loss, losses.iter().copied().fold(f32::INFINITY, f32::min));
+    assert!(losses.len() == 5 && losses.iter().any(|loss| *loss != losses[0]));
 }

@@ -1,4 +1,5 @@
-//! The adapter file: the tensor "prompt" (P, d) and a manifest of task, lineage and fingerprint.
+//! The adapter file: the tensor "prompt" (P, d) and a manifest of task, lineage and fingerprint; since version 2 also a
+//! label head, the tensors "head.rows" (C, d) and "head.biases" (C).
 
 use std::ops::RangeInclusive;
 
@@ -8,11 +9,15 @@ use super::{Adapter, Lineage};
 use crate::backbone::Fingerprint;
 use crate::container::Kind;
 use crate::error::{Result, Status, fail};
+use crate::label_head::LabelHead;
 use crate::limits::{MAX_ADAPTER_BYTES, MAX_JSON_BYTES, MAX_NAME_BYTES, MAX_WIDTH};
 use crate::task::Task;
 
-/// Versions of the adapter file that this build reads; it writes the last one.
-pub const FORMAT_VERSIONS: RangeInclusive<u32> = 1..=1;
+/// Versions of the adapter file that this build reads. It writes the first that can hold the adapter: 2 with a label head, 1
+/// without.
+pub const FORMAT_VERSIONS: RangeInclusive<u32> = 1..=2;
+/// The version of an adapter without a label head.
+const WITHOUT_HEAD: u32 = 1;
 
 pub(super) const ADAPTER: Kind = Kind {
     name: "adapter",
@@ -22,14 +27,18 @@ pub(super) const ADAPTER: Kind = Kind {
     max_manifest: MAX_JSON_BYTES,
 };
 
-/// Name of the only tensor.
 const PROMPT: &str = "prompt";
+const HEAD_ROWS: &str = "head.rows";
+const HEAD_BIASES: &str = "head.biases";
 
-/// The manifest of version 1; keys stand in this order.
+/// The manifest; keys stand in this order.
 #[derive(Serialize, Deserialize)]
 struct Manifest {
     fingerprint: Fingerprint,
     prompt_length: usize,
+    /// Whether there is a label head; version 1 does not know of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    label_head: bool,
     task: Task,
     lineage: Lineage,
 }
@@ -46,20 +55,38 @@ pub(super) fn encode(adapter: &Adapter) -> Result<Vec<u8>> {
     let manifest = Manifest {
         fingerprint: adapter.fingerprint.clone(),
         prompt_length: prompt.rows(),
+        label_head: adapter.head.is_some(),
         task: adapter.task.clone(),
         lineage: adapter.lineage.clone(),
     };
     manifest.check()?;
-    ADAPTER.encode(&manifest, &[(PROMPT, vec![prompt.rows(), prompt.width()], prompt.values())])
+    let prompt = (PROMPT, vec![prompt.rows(), prompt.width()], prompt.values());
+    match &adapter.head {
+        None => ADAPTER.encode_as(WITHOUT_HEAD, &manifest, &[prompt]),
+        Some(head) => {
+            let rows = (HEAD_ROWS, vec![head.labels(), head.width()], head.rows());
+            ADAPTER.encode(&manifest, &[prompt, rows, (HEAD_BIASES, vec![head.labels()], head.biases())])
+        }
+    }
 }
 
 /// The adapter in `bytes`.
 pub(super) fn decode(bytes: &[u8]) -> Result<Adapter> {
     let (manifest, tensors) = ADAPTER.decode::<Manifest>(bytes)?;
     manifest.check()?;
-    tensors.check_count(1)?;
+    tensors.check_count(if manifest.label_head { 3 } else { 1 })?;
     let prompt = tensors.prompt(PROMPT, manifest.prompt_length)?;
-    Ok(Adapter::new(prompt, manifest.task, manifest.lineage, manifest.fingerprint))
+    let (labels, width) = (manifest.task.labels().len(), prompt.width());
+    let adapter = Adapter::new(prompt, manifest.task, manifest.lineage, manifest.fingerprint);
+    if !manifest.label_head {
+        return Ok(adapter);
+    }
+    let (rows, biases) = (tensors.take(HEAD_ROWS, &[labels, width])?, tensors.take(HEAD_BIASES, &[labels])?);
+    adapter.with_head(LabelHead::new(width, rows, biases)?)
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Manifest {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Backbone, Fingerprint};
 use crate::container::atomic_write;
-use crate::error::Result;
+use crate::error::{Result, Status, fail};
+use crate::label_head::LabelHead;
 use crate::soft_prompt::SoftPrompt;
 use crate::task::Task;
 
@@ -42,6 +43,7 @@ pub struct Lineage {
 pub struct Adapter {
     id: u64,
     prompt: SoftPrompt,
+    head: Option<LabelHead>,
     task: Task,
     lineage: Lineage,
     fingerprint: Fingerprint,
@@ -51,7 +53,25 @@ impl Adapter {
     /// An adapter from its parts.
     pub fn new(prompt: SoftPrompt, task: Task, lineage: Lineage, fingerprint: Fingerprint) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), prompt, task, lineage, fingerprint }
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), prompt, head: None, task, lineage, fingerprint }
+    }
+
+    /// The same adapter with trained rows in the place of the verbalizers.
+    ///
+    /// Errors: `InvalidArgument` unless `head` has the prompt's width and as many labels as the task.
+    pub fn with_head(self, head: LabelHead) -> Result<Self> {
+        let (labels, width) = (self.task.labels().len(), self.prompt.width());
+        if (head.labels(), head.width()) != (labels, width) {
+            return fail(
+                Status::InvalidArgument,
+                format!(
+                    "this adapter needs a label head of {labels} labels of width {width}; {} of width {} came",
+                    head.labels(),
+                    head.width()
+                ),
+            );
+        }
+        Ok(Self { head: Some(head), ..self })
     }
 
     /// Reads an adapter file.
@@ -98,6 +118,11 @@ impl Adapter {
     /// The adapted prompt.
     pub fn prompt(&self) -> &SoftPrompt {
         &self.prompt
+    }
+
+    /// Trained rows in the place of the verbalizers, where it was adapted with them.
+    pub fn head(&self) -> Option<&LabelHead> {
+        self.head.as_ref()
     }
 
     /// Its task.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::backbone::{Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use crate::backbone::{Footprint, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss, Wanted};
 use crate::error::{Status, fail};
 use crate::runtime::Cancel;
 use crate::task::Label;
@@ -51,7 +51,21 @@ impl Backbone for Named {
         fail(Status::Internal, "only a name")
     }
 
-    fn score(&self, _: &[&dyn PromptState], _: &[&[u32]], _: &[&LabelTrie], _: &Cancel) -> Result<Vec<Vec<f32>>> {
+    fn state_loss(
+        &self,
+        _: &SoftPrompt,
+        _: &[&[u32]],
+        _: &mut StateLoss<'_>,
+        _: Wanted,
+        _: usize,
+        _: &Cancel,
+    ) -> Result<LossAndGradient> {
+        fail(Status::Internal, "only a name")
+    }
+
+    fn head_row(&self, _: u32, _: &mut [f32]) {}
+
+    fn score(&self, _: &[&dyn PromptState], _: &[&[u32]], _: &[Readout<'_>], _: &Cancel) -> Result<Vec<Vec<f32>>> {
         fail(Status::Internal, "only a name")
     }
 

@@ -15,6 +15,7 @@ mod llama;
 pub mod llama_source;
 pub(crate) mod mapped;
 mod mixture;
+mod readout;
 pub(crate) mod safetensors_files;
 pub mod source;
 pub(crate) mod t5;
@@ -35,6 +36,7 @@ pub use fingerprint::{Fingerprint, Match};
 pub use footprint::Footprint;
 pub use label_trie::LabelTrie;
 pub use mixture::Mixture;
+pub use readout::{Readout, StateLoss};
 
 /// One tokenized example: the filled template, then the answer (the gold label's verbalizer).
 #[derive(Clone, Debug, PartialEq)]
@@ -193,6 +195,25 @@ pub trait Backbone: Send + Sync {
         cancel: &Cancel,
     ) -> Result<LossAndGradient>;
 
+    /// A loss of the answer states of `texts` and its gradient to the prompt, as [`Backbone::loss`] gives them of the
+    /// answers' tokens. An answer state is what the network predicts the first token of an answer from: the row behind the
+    /// final norm of the text's last token, or of the decoder's where there is one.
+    ///
+    /// Errors: those of [`Backbone::loss`].
+    fn state_loss(
+        &self,
+        prompt: &SoftPrompt,
+        texts: &[&[u32]],
+        loss: &mut StateLoss<'_>,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient>;
+
+    /// The row of the output head for `token`, written to `row` (d values): its logit is their product with the state.
+    /// `token` must be below the vocabulary.
+    fn head_row(&self, token: u32, row: &mut [f32]);
+
     /// The pooled state of each text alone, without a prompt: the mean over its rows after the final norm (of the encoder
     /// where there is one), (texts, d) row by row. A sentence embedding.
     ///
@@ -202,13 +223,13 @@ pub trait Backbone: Send + Sync {
     /// Computes the state of `prompt` that [`Backbone::score`] needs.
     fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>>;
 
-    /// Mean token log-probability of every label for every text: `texts.len() * labels.len()` values, text by text.
-    /// The i-th text is scored under `states[i]` (rows of different adapters may share a batch).
+    /// The score of every label for every text: its mean token log-probability, or its logit by a label head. The i-th
+    /// text is scored under `states[i]` by `readouts[i]` (rows of different adapters may share a batch).
     fn score(
         &self,
         states: &[&dyn PromptState],
         texts: &[&[u32]],
-        labels: &[&LabelTrie],
+        readouts: &[Readout<'_>],
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>>;
 

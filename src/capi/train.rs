@@ -17,6 +17,7 @@ use super::model::supmer_model;
 use super::options::{self, Options};
 use super::progress::{Listener, supmer_progress_callback};
 use super::status::supmer_status;
+use crate::adapt::AnswerLoss;
 use crate::bundle::Advice;
 use crate::error::{Result, Status, fail};
 use crate::runtime::{Cancel, Control};
@@ -215,6 +216,7 @@ impl supmer_train_options {
             }
         }
         tasks.answer_loss = answer_loss(self.answer_loss, tasks.answer_loss)?;
+        train.meta.label_heads = tasks.answer_loss == AnswerLoss::Head;
         options.advice = Some(Advice { answer_loss: tasks.answer_loss, ..Advice::default() });
         train.max_hours = self.max_hours;
         train.memory_limit = usize::try_from(self.memory_limit).unwrap_or(usize::MAX);

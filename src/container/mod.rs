@@ -30,7 +30,7 @@ pub(crate) struct Kind {
     pub name: &'static str,
     /// The manifest's "format": "supmer-adapter".
     pub format: &'static str,
-    /// Versions that this build reads; it writes the last one.
+    /// Versions that this build reads.
     pub versions: RangeInclusive<u32>,
     /// Most bytes of a file.
     pub max_bytes: u64,
@@ -68,12 +68,22 @@ impl Kind {
         Ok(bytes)
     }
 
-    /// The bytes of a file of `manifest` and f32 `tensors` (name, shape, values).
+    /// The bytes of a file of `manifest` and f32 `tensors` (name, shape, values) in the last version.
     pub fn encode<M: Serialize>(&self, manifest: &M, tensors: &[(&str, Vec<usize>, &[f32])]) -> Result<Vec<u8>> {
+        self.encode_as(*self.versions.end(), manifest, tensors)
+    }
+
+    /// [`Kind::encode`] in an earlier version, which older builds read.
+    pub fn encode_as<M: Serialize>(
+        &self,
+        version: u32,
+        manifest: &M,
+        tensors: &[(&str, Vec<usize>, &[f32])],
+    ) -> Result<Vec<u8>> {
         let broken = |e: &dyn std::fmt::Display| Error::new(Status::Internal, format!("{} file: {e}", self.name));
         let head = Head {
             format: self.format.to_owned(),
-            version: u64::from(*self.versions.end()),
+            version: u64::from(version),
             tool: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let json = serde_json::to_string(&Whole { head, body: manifest }).map_err(|e| broken(&e))?;

@@ -45,6 +45,12 @@ pub fn export_peft(adapter: &Adapter, folder: &Path, base_model: Option<&str>) -
     if prompt.values().is_empty() {
         return fail(Status::InvalidArgument, "the adapter's prompt has no rows; PEFT needs at least one");
     }
+    if adapter.head().is_some() {
+        return fail(
+            Status::Unsupported,
+            "the adapter has a label head, which PEFT's prompt tuning has no place for; adapt without one",
+        );
+    }
     if let Some(bytes) = base_model.map(str::len).filter(|&bytes| bytes > MAX_NAME_BYTES) {
         let message = format!("the base model's name has {bytes} bytes, at most {MAX_NAME_BYTES} are accepted");
         return fail(Status::InvalidArgument, message);

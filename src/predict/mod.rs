@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::adapter::Adapter;
+use crate::backbone::Readout;
 use crate::error::Result;
+use crate::label_head::LabelHead;
 use crate::limits::{MAX_BATCH_ROWS, within};
 use crate::model::Model;
 use crate::runtime::Cancel;
@@ -87,7 +89,7 @@ pub fn zero_shot(model: &Model, task: &Task, rows: &[Example], options: &Predict
     options.validate()?;
     let prompt = SoftPrompt::empty(model.backbone().width());
     // No adapter has the id 0, and a state of no rows is never cached.
-    let conditions = [Condition::new(model, 0, &prompt, task, DEFAULT_MAX_TOKENS)?];
+    let conditions = [Condition::new(model, 0, (&prompt, None), task, DEFAULT_MAX_TOKENS)?];
     predict_under(model, &conditions, rows.len(), |row| (0, &rows[row]), options)
 }
 
@@ -113,20 +115,31 @@ impl Prediction {
 struct Condition<'a> {
     id: u64,
     prompt: &'a SoftPrompt,
+    head: Option<&'a LabelHead>,
     task: PreparedTask,
 }
 
 impl<'a> Condition<'a> {
     fn of(model: &Model, adapter: &'a Adapter) -> Result<Self> {
         adapter.check(model.backbone())?;
-        Self::new(model, adapter.id(), adapter.prompt(), adapter.task(), adapter.lineage().max_tokens)
+        Self::new(model, adapter.id(), (adapter.prompt(), adapter.head()), adapter.task(), adapter.lineage().max_tokens)
     }
 
-    fn new(model: &Model, id: u64, prompt: &'a SoftPrompt, task: &Task, max_tokens: usize) -> Result<Self> {
+    fn new(
+        model: &Model,
+        id: u64,
+        (prompt, head): (&'a SoftPrompt, Option<&'a LabelHead>),
+        task: &Task,
+        max_tokens: usize,
+    ) -> Result<Self> {
         let backbone = model.backbone();
         let task = PreparedTask::new(task, backbone.tokenizer(), max_tokens)?;
         task.check_fits(prompt.rows(), backbone.context_length())?;
-        Ok(Self { id, prompt, task })
+        Ok(Self { id, prompt, head, task })
+    }
+
+    fn readout(&self) -> Readout<'_> {
+        self.head.map_or(Readout::Verbalizers(self.task.trie()), Readout::Head)
     }
 }
 
@@ -141,7 +154,7 @@ fn predict_under<'a>(
     let backbone = model.backbone();
     let limits = BatchLimits::new(options.batch_size, 0, backbone.width());
     let scored: Vec<Scored<'_>> =
-        conditions.iter().map(|c| Scored { id: c.id, prompt: c.prompt, labels: c.task.trie() }).collect();
+        conditions.iter().map(|c| Scored { id: c.id, prompt: c.prompt, readout: c.readout() }).collect();
     let mut predictions = Vec::with_capacity(count);
     for start in (0..count).step_by(WINDOW_ROWS) {
         let mut filled = Vec::new();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::prompt_cache::PromptCache;
-use crate::backbone::{Backbone, LabelTrie, PromptState};
+use crate::backbone::{Backbone, PromptState, Readout};
 use crate::error::{Result, Status, fail};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
@@ -15,12 +15,12 @@ const BATCH_TOKENS: usize = 4096;
 /// Bytes of activations that scoring takes per token and unit of width, generously.
 const BYTES_PER_TOKEN_AND_WIDTH: usize = 128;
 
-/// A prompt and the labels that texts are scored for under it.
+/// A prompt and how labels are scored under it.
 pub(crate) struct Scored<'a> {
     /// Identity of the prompt in the cache.
     pub id: u64,
     pub prompt: &'a SoftPrompt,
-    pub labels: &'a LabelTrie,
+    pub readout: Readout<'a>,
 }
 
 /// How many texts are scored together.
@@ -42,7 +42,7 @@ impl BatchLimits {
     }
 }
 
-/// Mean token log-probabilities of the labels for every text; `texts` pairs the position in `prompts` with token ids.
+/// Scores of the labels for every text; `texts` pairs the position in `prompts` with token ids.
 ///
 /// A prompt's state is asked of the cache once per run of batches that use it, so also a cache that keeps nothing
 /// computes it once per prompt. Errors: `NotFinite`, `Cancelled`, and those of the backbone.
@@ -76,8 +76,8 @@ pub(crate) fn score(
         states = used;
         let row_states: Vec<&dyn PromptState> = batch.iter().map(|&at| state_of(&states, texts[at].0)).collect();
         let row_texts: Vec<&[u32]> = batch.iter().map(|&at| texts[at].1).collect();
-        let row_labels: Vec<&LabelTrie> = batch.iter().map(|&at| prompts[texts[at].0].labels).collect();
-        let given = backbone.score(&row_states, &row_texts, &row_labels, cancel)?;
+        let readouts: Vec<Readout<'_>> = batch.iter().map(|&at| prompts[texts[at].0].readout).collect();
+        let given = backbone.score(&row_states, &row_texts, &readouts, cancel)?;
         for (&at, row) in batch.iter().zip(given) {
             if row.iter().any(|score| !score.is_finite()) {
                 return fail(Status::NotFinite, "the model gives label scores that are not finite; check its weights");
@@ -150,8 +150,11 @@ mod tests {
         let toy = Toy::new();
         let labels = toy.labels();
         let prompts = [toy.prompt(1), toy.prompt(2)];
-        let scored: Vec<Scored<'_>> =
-            prompts.iter().zip(1..).map(|(prompt, id)| Scored { id, prompt, labels: &labels }).collect();
+        let scored: Vec<Scored<'_>> = prompts
+            .iter()
+            .zip(1..)
+            .map(|(prompt, id)| Scored { id, prompt, readout: Readout::Verbalizers(&labels) })
+            .collect();
         let owned: Vec<(usize, Vec<u32>)> = (0..40u32).map(|i| (i as usize % 2, vec![i % 9, i % 5, 3])).collect();
         let texts: Vec<(usize, &[u32])> = owned.iter().map(|(p, ids)| (*p, ids.as_slice())).collect();
         let cancel = Cancel::new();
@@ -171,7 +174,7 @@ mod tests {
     fn a_full_cache_makes_no_state_again() {
         let toy = Toy::new();
         let (labels, prompt, cache) = (toy.labels(), toy.prompt(1), PromptCache::new(1 << 20));
-        let scored = [Scored { id: 5, prompt: &prompt, labels: &labels }];
+        let scored = [Scored { id: 5, prompt: &prompt, readout: Readout::Verbalizers(&labels) }];
         for _ in 0..3 {
             score(&toy, &cache, &scored, &[(0, &[1, 2])], LIMITS, &Cancel::new()).unwrap();
         }

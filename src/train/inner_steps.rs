@@ -59,12 +59,13 @@ pub(super) fn inner_steps<L: Learner>(
 ) -> Result<Adapted> {
     let wanted = if psi.is_some() { Wanted::GradientAndPooled } else { Wanted::Gradient };
     let share = 1.0 / support.len() as f32;
+    let head = learner.head(theta, support, cancel)?;
     let mut adapted = Adapted { prompt: theta.clone(), support_loss: 0.0, steps: Vec::new() };
     for done in 0..options.inner_steps {
         let mut raw = vec![0.0; theta.values().len()];
         let mut pooled = vec![0.0; theta.width()];
         for batch in support {
-            let made = learner.loss(&adapted.prompt, batch, wanted, cancel)?;
+            let made = learner.loss(&adapted.prompt, batch, &head, wanted, cancel)?;
             if done == 0 {
                 adapted.support_loss += f64::from(made.loss) / support.len() as f64;
             }

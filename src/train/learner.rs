@@ -1,5 +1,6 @@
 //! What the meta step asks of a network: plain losses for support sets, mixed losses for query sets.
 
+use super::task_head::{Network, TaskHead};
 use crate::backbone::{Backbone, LossAndGradient, Mixture, Sequence, Wanted};
 use crate::error::Result;
 use crate::runtime::Cancel;
@@ -9,22 +10,28 @@ use crate::soft_prompt::SoftPrompt;
 pub trait Learner {
     /// A mini-batch.
     type Batch;
+    /// What is fitted to a task before its losses are asked for.
+    type Head;
+
+    /// What the labels of a task are read off with under `prompt`, fitted to its `support` set.
+    fn head(&self, prompt: &SoftPrompt, support: &[Self::Batch], cancel: &Cancel) -> Result<Self::Head>;
 
     /// As [`Backbone::loss`].
     fn loss(
         &self,
         prompt: &SoftPrompt,
         batch: &Self::Batch,
+        head: &Self::Head,
         wanted: Wanted,
         cancel: &Cancel,
     ) -> Result<LossAndGradient>;
 
-    /// As [`Backbone::mixture_loss`]; `lambda` is the weight of `own`.
+    /// As [`Backbone::mixture_loss`] of a pair, a task's own batch and another's; `lambda` is the weight of the first.
     fn mixture_loss(
         &self,
         prompt: &SoftPrompt,
-        own: &Self::Batch,
-        other: &Self::Batch,
+        pair: (&Self::Batch, &Self::Batch),
+        head: &Self::Head,
         lambda: f32,
         cancel: &Cancel,
     ) -> Result<LossAndGradient>;
@@ -36,29 +43,50 @@ pub struct BackboneLearner<'a> {
     pub backbone: &'a dyn Backbone,
     /// Bytes that activations of one micro-batch may take; 0 = no limit.
     pub memory_limit: usize,
+    /// Whether a task's labels are read off with a head fitted to its support set. Heads of two tasks do not mix: a query
+    /// set then stands alone, whatever its mixing weight.
+    pub label_heads: bool,
+}
+
+impl BackboneLearner<'_> {
+    pub(super) fn network(&self) -> Network<'_> {
+        Network { backbone: self.backbone, memory_limit: self.memory_limit }
+    }
 }
 
 impl Learner for BackboneLearner<'_> {
     type Batch = Vec<Sequence>;
+    type Head = Option<TaskHead>;
+
+    fn head(&self, prompt: &SoftPrompt, support: &[Vec<Sequence>], cancel: &Cancel) -> Result<Option<TaskHead>> {
+        self.label_heads.then(|| TaskHead::fit(self.network(), prompt, support, cancel)).transpose()
+    }
 
     fn loss(
         &self,
         prompt: &SoftPrompt,
         batch: &Vec<Sequence>,
+        head: &Option<TaskHead>,
         wanted: Wanted,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
-        self.backbone.loss(prompt, batch, wanted, self.memory_limit, cancel)
+        match head {
+            Some(head) => head.loss(self.network(), prompt, batch, wanted, cancel),
+            None => self.backbone.loss(prompt, batch, wanted, self.memory_limit, cancel),
+        }
     }
 
     fn mixture_loss(
         &self,
         prompt: &SoftPrompt,
-        own: &Vec<Sequence>,
-        other: &Vec<Sequence>,
+        (own, other): (&Vec<Sequence>, &Vec<Sequence>),
+        head: &Option<TaskHead>,
         lambda: f32,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
-        self.backbone.mixture_loss(prompt, Mixture { own, other, lambda }, self.memory_limit, cancel)
+        match head {
+            Some(head) => head.loss(self.network(), prompt, own, Wanted::Gradient, cancel),
+            None => self.backbone.mixture_loss(prompt, Mixture { own, other, lambda }, self.memory_limit, cancel),
+        }
     }
 }

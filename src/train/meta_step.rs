@@ -55,6 +55,10 @@ pub struct MetaOptions {
     pub phi_rate: f32,
     /// Outer steps over which both rates fall linearly to 0.
     pub steps: usize,
+    /// Whether a task's labels are read off with a head fitted to its support set, before the inner steps and again after
+    /// them, and nothing is mixed (published: no). See [`BackboneLearner`](super::BackboneLearner).
+    #[serde(default)]
+    pub label_heads: bool,
     /// Largest norm of theta's gradient, and of phi's; 0 = no clipping.
     pub clip_norm: f32,
     /// How psi's output is brought to the gradient's size.
@@ -78,6 +82,7 @@ impl Default for MetaOptions {
             prompt_rate: 0.1,
             phi_rate: 1e-4,
             steps: 100_000,
+            label_heads: false,
             clip_norm: 1.0,
             rescaling: Rescaling::RowL2,
             prompt_gradient: PromptGradient::MeanOverTasks,
@@ -232,9 +237,10 @@ impl MetaState {
         cancel: &Cancel,
     ) -> Result<f64> {
         let adapted = self.adapted(learner, task, options, cancel)?;
+        let head = learner.head(&adapted, &task.support, cancel)?;
         let mut loss = 0.0;
         for (own, _) in &task.query {
-            loss += f64::from(learner.loss(&adapted, own, Wanted::Loss, cancel)?.loss);
+            loss += f64::from(learner.loss(&adapted, own, &head, Wanted::Loss, cancel)?.loss);
         }
         Ok(loss / task.query.len() as f64)
     }
@@ -263,11 +269,12 @@ impl MetaState {
         cancel: &Cancel,
     ) -> Result<(TaskRecord, Vec<f32>)> {
         let adapted = inner_steps(learner, &self.prompt, self.regularizer.as_ref(), &task.support, options, cancel)?;
+        let head = learner.head(&adapted.prompt, &task.support, cancel)?;
         let share = 1.0 / (task.query.len() * task_count) as f32;
         let mut gradient = vec![0.0; self.prompt.values().len()];
         let mut query_loss = 0.0;
         for ((own, other), &lambda) in task.query.iter().zip(&lambdas) {
-            let made = learner.mixture_loss(&adapted.prompt, own, other, lambda as f32, cancel)?;
+            let made = learner.mixture_loss(&adapted.prompt, (own, other), &head, lambda as f32, cancel)?;
             query_loss += f64::from(made.loss) / task.query.len() as f64;
             gradient.iter_mut().zip(&made.gradient).for_each(|(sum, g)| *sum += share * g);
         }

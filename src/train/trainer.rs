@@ -99,7 +99,8 @@ impl Trainer<'_> {
     /// One meta step; gives how many sequences it learned from.
     fn step(&self, run: &mut Checkpoint, metrics: &mut MetricsFile, control: &mut Control<'_>) -> Result<usize> {
         let TrainOptions { meta, seed, average_over, memory_limit, .. } = self.options;
-        let learner = BackboneLearner { backbone: self.backbone, memory_limit: *memory_limit };
+        let learner =
+            BackboneLearner { backbone: self.backbone, memory_limit: *memory_limit, label_heads: meta.label_heads };
         let step = run.state.step;
         let tasks = self.source.tasks(step)?;
         let mut random = Random::new(*seed, &format!("mixing weights of step {step}"));
@@ -144,7 +145,8 @@ impl Trainer<'_> {
         if !due || run.validated == Some(step) {
             return Ok(());
         }
-        let learner = BackboneLearner { backbone: self.backbone, memory_limit: *memory_limit };
+        let learner =
+            BackboneLearner { backbone: self.backbone, memory_limit: *memory_limit, label_heads: meta.label_heads };
         let tasks = self.source.validation()?;
         for metric in validate(&run.state, &learner, &tasks, meta, &control.cancel)? {
             metrics.add(&Metric::Validation(metric))?;

@@ -1,8 +1,9 @@
 //! Held-out tasks: one inner step, then the plain loss of the query set and the share of right answers (method section 6).
 
 use super::metrics::ValidationMetric;
+use super::task_head::TaskHead;
 use super::{BackboneLearner, Learner, MetaOptions, MetaState, ValidationTask};
-use crate::backbone::{LabelTrie, Wanted};
+use crate::backbone::{LabelTrie, Readout, Wanted};
 use crate::error::Result;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
@@ -35,11 +36,13 @@ pub fn validate(
         };
         for task in of_format {
             let adapted = state.adapted(learner, &task.task, options, cancel)?;
-            mean.loss_before += share * query_loss(learner, &state.prompt, task, cancel)?;
-            mean.loss_after += share * query_loss(learner, &adapted, task, cancel)?;
+            let head = learner.head(&state.prompt, &task.task.support, cancel)?;
+            mean.loss_before += share * query_loss(learner, &state.prompt, task, &head, cancel)?;
+            let head = learner.head(&adapted, &task.task.support, cancel)?;
+            mean.loss_after += share * query_loss(learner, &adapted, task, &head, cancel)?;
             mean.chance_loss += share * task.kind.chance_loss;
             if let Some(sum) = &mut mean.accuracy {
-                *sum += share * accuracy(learner, &adapted, task, cancel)?;
+                *sum += share * accuracy(learner, &adapted, task, &head, cancel)?;
             }
         }
         metrics.push(mean);
@@ -51,16 +54,31 @@ fn query_loss(
     learner: &BackboneLearner<'_>,
     prompt: &SoftPrompt,
     task: &ValidationTask,
+    head: &Option<TaskHead>,
     cancel: &Cancel,
 ) -> Result<f64> {
     let mut sum = 0.0;
     for (own, _) in &task.task.query {
-        sum += f64::from(learner.loss(prompt, own, Wanted::Loss, cancel)?.loss);
+        sum += f64::from(learner.loss(prompt, own, head, Wanted::Loss, cancel)?.loss);
     }
     Ok(sum / task.task.query.len() as f64)
 }
 
-fn accuracy(learner: &BackboneLearner<'_>, prompt: &SoftPrompt, task: &ValidationTask, cancel: &Cancel) -> Result<f64> {
+fn accuracy(
+    learner: &BackboneLearner<'_>,
+    prompt: &SoftPrompt,
+    task: &ValidationTask,
+    head: &Option<TaskHead>,
+    cancel: &Cancel,
+) -> Result<f64> {
+    if let Some(head) = head {
+        let (mut right, mut count) = (0, 0);
+        for (own, _) in &task.task.query {
+            right += head.right(learner.network(), prompt, own, cancel)?;
+            count += own.len();
+        }
+        return Ok(right as f64 / count.max(1) as f64);
+    }
     let Some(answers) = &task.answers else { return Ok(f64::NAN) };
     let trie = LabelTrie::new(answers);
     let state = learner.backbone.prompt_state(prompt)?;
@@ -68,7 +86,7 @@ fn accuracy(learner: &BackboneLearner<'_>, prompt: &SoftPrompt, task: &Validatio
     for (own, _) in &task.task.query {
         let texts: Vec<&[u32]> = own.iter().map(|sequence| sequence.text.as_slice()).collect();
         let states = vec![state.as_ref(); own.len()];
-        let labels = vec![&trie; own.len()];
+        let labels = vec![Readout::Verbalizers(&trie); own.len()];
         for (scores, sequence) in learner.backbone.score(&states, &texts, &labels, cancel)?.iter().zip(own) {
             let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
             right += usize::from(best.is_some_and(|best| answers[best] == sequence.answer));

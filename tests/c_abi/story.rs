@@ -168,12 +168,13 @@ fn options_of_adaptation_are_checked() {
         |o, _, _| o.learning_rate = f32::NAN,
         |o, _, _| o.steps = u32::MAX,
         |o, _, _| o.dev_fraction = -1.0,
-        |o, _, _| o.answer_loss = 3,
+        |o, _, _| o.answer_loss = 4,
         |o, _, _| o.time_limit = f64::INFINITY,
         |o, adapter, text| (o.start_adapter, o.start_text, o.start_text_length) = (adapter, text.0, text.1),
     ];
-    let good: [Change; 5] = [
+    let good: [Change; 6] = [
         |o, _, _| o.answer_loss = SUPMER_ANSWER_LOSS_LABELS,
+        |o, _, _| o.answer_loss = SUPMER_ANSWER_LOSS_HEAD,
         |o, _, _| (o.clip_norm, o.weight_decay) = (-1.0, -1.0),
         |o, _, _| (o.patience, o.dev_per_class) = (SUPMER_OFF, SUPMER_OFF),
         |o, adapter, _| o.start_adapter = adapter,

@@ -119,7 +119,7 @@ fn options_out_of_range_are_refused() {
         })
     };
     for change in [
-        (|options| options.answer_loss = 3) as fn(&mut supmer_train_options),
+        (|options| options.answer_loss = 4) as fn(&mut supmer_train_options),
         |options| options.resume = 2,
         |options| options.max_hours = -1.0,
         |options| options.inner_rate = f32::NAN,

@@ -7,6 +7,7 @@ use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::error::Result;
 use crate::kernels::linear::{self, Output};
 use crate::kernels::{cross_entropy, rms_norm};
+use crate::label_head::LabelHead;
 
 /// Buffers of the head.
 #[derive(Default)]
@@ -50,6 +51,33 @@ impl Llama {
             rms_norm::backward(compute, hidden, norm, epsilon, &buffers.normed, dhidden);
         }
         losses
+    }
+
+    /// `loss` of the rows of `hidden` behind the final norm; with `dhidden`, that gets its gradient.
+    pub(super) fn head_state_loss(
+        &self,
+        hidden: &[f32],
+        dhidden: Option<&mut Vec<f32>>,
+        buffers: &mut HeadBuffers,
+        loss: &mut dyn FnMut(&[f32], &mut [f32]) -> f32,
+    ) -> f32 {
+        self.final_norm(hidden, &mut buffers.normed);
+        let dnormed = resize(&mut buffers.logits, hidden.len());
+        dnormed.fill(0.0);
+        let value = loss(&buffers.normed, dnormed);
+        if let Some(dhidden) = dhidden {
+            resize(dhidden, hidden.len()).fill(0.0);
+            let (norm, epsilon) = (&self.source.final_norm, self.source.config.norm_epsilon);
+            rms_norm::backward(&self.compute, hidden, norm, epsilon, dnormed, dhidden);
+        }
+        value
+    }
+
+    /// Logits of the labels of each head for its row of `hidden`.
+    pub(super) fn head_scores(&self, hidden: &[f32], heads: &[&LabelHead], buffers: &mut HeadBuffers) -> Vec<Vec<f32>> {
+        self.final_norm(hidden, &mut buffers.normed);
+        let states = buffers.normed.chunks_exact(self.source.config.width);
+        states.zip(heads).map(|(state, head)| head.logits(state)).collect()
     }
 
     /// Logits of `tokens` for every row of `hidden`, and the rows' log normalizers when `normalized`: rows x tokens

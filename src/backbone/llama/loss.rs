@@ -1,12 +1,17 @@
 //! The loss of a batch and its gradient to the soft prompt, micro-batch by micro-batch.
 
 use super::Llama;
+use super::head::HeadBuffers;
 use super::network::TrainingMemory;
 use super::packed::Packed;
-use crate::backbone::{LossAndGradient, Sequence, Wanted};
+use crate::backbone::{LossAndGradient, Sequence, StateLoss, Wanted};
 use crate::error::{Result, Status, fail};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
+
+/// The loss of a micro-batch, times its weight: given the position of its first example, its examples, the last layer's
+/// output at their answer rows, room for the gradient to that where it is wanted, and the head's buffers.
+type HeadLoss<'a> = dyn FnMut(usize, &[Sequence], &[f32], Option<&mut Vec<f32>>, &mut HeadBuffers) -> f32 + Send + 'a;
 
 impl Llama {
     pub(super) fn batch_loss(
@@ -17,20 +22,55 @@ impl Llama {
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
+        let weight = 1.0 / batch.len() as f32;
+        let mut loss =
+            |_: usize, examples: &[Sequence], hidden: &[f32], dhidden: Option<&mut Vec<f32>>, head: &mut _| {
+                let losses = self.head_loss(hidden, examples, weight, dhidden, head);
+                losses.iter().map(|&l| f64::from(l)).sum::<f64>() as f32 * weight
+            };
+        self.loss_through(prompt, batch, &mut loss, wanted, memory_limit, cancel)
+    }
+
+    pub(super) fn answer_state_loss(
+        &self,
+        prompt: &SoftPrompt,
+        texts: &[&[u32]],
+        loss: &mut StateLoss<'_>,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
+        // An answer of one token is predicted, not read: which one does not matter.
+        let batch: Vec<Sequence> = texts.iter().map(|text| Sequence::new(text.to_vec(), vec![0])).collect();
+        let mut loss = |first: usize, _: &[Sequence], hidden: &[f32], dhidden: Option<&mut Vec<f32>>, head: &mut _| {
+            self.head_state_loss(hidden, dhidden, head, &mut |states, gradient| loss(first, states, gradient))
+        };
+        self.loss_through(prompt, &batch, &mut loss, wanted, memory_limit, cancel)
+    }
+
+    fn loss_through(
+        &self,
+        prompt: &SoftPrompt,
+        batch: &[Sequence],
+        head_loss: &mut HeadLoss<'_>,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
         self.check_batch(prompt, batch)?;
         let mut memory = self.take_training_memory();
         let gradient = if wanted == Wanted::Loss { 0 } else { prompt.values().len() };
         let pooled = if wanted == Wanted::GradientAndPooled { prompt.width() } else { 0 };
         let mut total = LossAndGradient::zero(gradient, pooled);
+        let weight = 1.0 / batch.len() as f32;
         let mut start = 0;
         while start < batch.len() {
             cancel.check()?;
             let count = self.micro_batch(prompt.rows(), &batch[start..], 1, wanted != Wanted::Loss, memory_limit)?;
             let part = &batch[start..start + count];
-            let weight = 1.0 / batch.len() as f32;
-            self.compute
-                .threads
-                .enter(|| self.add_loss(prompt, part, weight, wanted, cancel, &mut memory, &mut total))?;
+            self.compute.threads.enter(|| {
+                self.add_loss(prompt, (start, part, weight), head_loss, wanted, cancel, &mut memory, &mut total)
+            })?;
             start += count;
         }
         self.keep_training_memory(memory);
@@ -94,8 +134,8 @@ impl Llama {
     fn add_loss(
         &self,
         prompt: &SoftPrompt,
-        examples: &[Sequence],
-        weight: f32,
+        (first, examples, weight): (usize, &[Sequence], f32),
+        head_loss: &mut HeadLoss<'_>,
         wanted: Wanted,
         cancel: &Cancel,
         memory: &mut TrainingMemory,
@@ -109,8 +149,7 @@ impl Llama {
             self.add_pooled(&batch, weight, memory, &mut total.pooled);
         }
         let TrainingMemory { head, hidden, dhidden, .. } = memory;
-        let losses = self.head_loss(hidden, examples, weight, with_gradient.then_some(dhidden), head);
-        total.loss += losses.iter().map(|&l| f64::from(l)).sum::<f64>() as f32 * weight;
+        total.loss += head_loss(first, examples, hidden, with_gradient.then_some(dhidden), head);
         if with_gradient {
             self.backward(&batch, cancel, memory)?;
             total.gradient.iter_mut().zip(&memory.dhidden).for_each(|(sum, g)| *sum += g);

@@ -17,7 +17,9 @@ mod score;
 use parking_lot::Mutex;
 
 use super::llama_source::LlamaSource;
-use super::{Backbone, Fingerprint, Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use super::{
+    Backbone, Fingerprint, Footprint, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss, Wanted,
+};
 use crate::error::{Result, Status, fail};
 use crate::kernels::Compute;
 use crate::kernels::rope::Rope;
@@ -124,6 +126,22 @@ impl Backbone for Llama {
         self.mixed_loss(prompt, mixture, memory_limit, cancel)
     }
 
+    fn state_loss(
+        &self,
+        prompt: &SoftPrompt,
+        texts: &[&[u32]],
+        loss: &mut StateLoss<'_>,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
+        self.answer_state_loss(prompt, texts, loss, wanted, memory_limit, cancel)
+    }
+
+    fn head_row(&self, token: u32, row: &mut [f32]) {
+        self.head().expand(token as usize, 0, row);
+    }
+
     fn pooled(&self, texts: &[Vec<u32>], cancel: &Cancel) -> Result<Vec<f32>> {
         self.pooled_states(texts, cancel)
     }
@@ -136,10 +154,10 @@ impl Backbone for Llama {
         &self,
         states: &[&dyn PromptState],
         texts: &[&[u32]],
-        labels: &[&LabelTrie],
+        readouts: &[Readout<'_>],
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>> {
-        self.score_texts(states, texts, labels, cancel)
+        self.score_texts(states, texts, readouts, cancel)
     }
 
     fn footprint(&self) -> Footprint {

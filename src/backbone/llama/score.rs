@@ -7,7 +7,7 @@ use super::Llama;
 use super::head::HeadBuffers;
 use super::layer::{self, Activations, Buffers, Pass, gather, heads, resize};
 use super::packed::{Packed, Span};
-use crate::backbone::{LabelTrie, PromptState};
+use crate::backbone::{LabelTrie, PromptState, Readout};
 use crate::error::{Error, Result, Status, fail};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
@@ -73,14 +73,16 @@ impl Llama {
         &self,
         states: &[&dyn PromptState],
         texts: &[&[u32]],
-        labels: &[&LabelTrie],
+        readouts: &[Readout<'_>],
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>> {
-        if states.len() != texts.len() || labels.len() != texts.len() {
-            return fail(Status::Internal, "every text needs one prompt state and one label trie");
+        if states.len() != texts.len() || readouts.len() != texts.len() {
+            return fail(Status::Internal, "every text needs one prompt state and one readout");
         }
+        readouts.iter().try_for_each(|readout| readout.check_width(self.source.config.width))?;
+        let labels: Vec<&LabelTrie> = readouts.iter().map(|readout| readout.trie()).collect();
         let states: Vec<&LlamaState> = states.iter().map(|s| downcast(*s)).collect::<Result<_>>()?;
-        for ((state, text), trie) in states.iter().zip(texts).zip(labels) {
+        for ((state, text), trie) in states.iter().zip(texts).zip(&labels) {
             let longest = trie.labels.iter().map(Vec::len).max().unwrap_or(0);
             self.check_tokens(state.rows, text.len() + longest, text)?;
             self.check_tokens(0, trie.tokens.len(), &trie.tokens)?;
@@ -91,13 +93,13 @@ impl Llama {
             return Ok(Vec::new());
         }
         let prompts: Vec<usize> = states.iter().map(|s| s.rows).collect();
-        let packed = Packed::for_scores(&prompts, texts, labels);
+        let packed = Packed::for_scores(&prompts, texts, &labels);
         let mut memory = self.take_scoring_memory();
         let x = resize(&mut memory.activations.x, packed.rows() * self.source.config.width);
         self.embed_all(&packed.tokens, x);
         let scores = self.compute.threads.enter(|| {
             self.run_layers(&packed, Some(&states), cancel, &mut memory, |_| ())?;
-            self.label_scores(&packed, labels, &mut memory)
+            self.label_scores(&packed, readouts, &mut memory)
         })?;
         self.scoring_memory.lock().push(memory);
         Ok(scores)
@@ -142,11 +144,12 @@ impl Llama {
         Ok(())
     }
 
-    /// Mean token log-probability of every label (up to one constant a text when all its labels have one token).
+    /// Mean token log-probability of every label (up to one constant a text when all its labels have one token), or its
+    /// logit by a head.
     fn label_scores(
         &self,
         packed: &Packed,
-        labels: &[&LabelTrie],
+        readouts: &[Readout<'_>],
         memory: &mut ScoringMemory,
     ) -> Result<Vec<Vec<f32>>> {
         let mut end = 0;
@@ -159,23 +162,37 @@ impl Llama {
                 start..end
             })
             .collect();
-        let mut scores = vec![Vec::new(); labels.len()];
+        let mut scores = vec![Vec::new(); readouts.len()];
+        let (mut by_head, mut by_verbalizers) = (Vec::new(), Vec::new());
+        for (i, readout) in readouts.iter().enumerate() {
+            match readout {
+                Readout::Verbalizers(trie) => by_verbalizers.push((i, *trie)),
+                Readout::Head(head) => by_head.push((i, *head)),
+            }
+        }
+        let (positions, heads): (Vec<usize>, Vec<_>) = by_head.into_iter().unzip();
+        let rows: Vec<usize> = positions.iter().map(|&i| answers[i].start).collect();
+        gather(&memory.hidden, self.source.config.width, &rows, &mut memory.chosen);
+        for (i, logits) in positions.into_iter().zip(self.head_scores(&memory.chosen, &heads, &mut memory.head)) {
+            scores[i] = logits;
+        }
         // Texts of one kind share one product, whatever their labels: adapters of many tasks cost no more than one.
         for single in [true, false] {
-            let chosen: Vec<usize> = (0..labels.len()).filter(|&i| labels[i].is_single_token() == single).collect();
+            let mut chosen = by_verbalizers.clone();
+            chosen.retain(|(_, trie)| trie.is_single_token() == single);
             if chosen.is_empty() {
                 continue;
             }
-            let ends = chosen.iter().flat_map(|&i| labels[i].labels.iter().flatten().map(|&(_, token)| token));
+            let ends = chosen.iter().flat_map(|(_, trie)| trie.labels.iter().flatten().map(|&(_, token)| token));
             let mut tokens: Vec<u32> = ends.collect();
             tokens.sort_unstable();
             tokens.dedup();
             let column = |token: u32| tokens.binary_search(&token).unwrap_or_default();
-            let rows: Vec<usize> = chosen.iter().flat_map(|&i| answers[i].clone()).collect();
+            let rows: Vec<usize> = chosen.iter().flat_map(|&(i, _)| answers[i].clone()).collect();
             gather(&memory.hidden, self.source.config.width, &rows, &mut memory.chosen);
             let table = self.token_scores(&memory.chosen, &tokens, !single, &mut memory.head)?;
             let mut rest = &table[..];
-            for &i in &chosen {
+            for &(i, trie) in &chosen {
                 let (text, after) = rest.split_at(answers[i].len() * tokens.len());
                 rest = after;
                 let score = |path: &Vec<(Option<usize>, u32)>| {
@@ -183,7 +200,7 @@ impl Llama {
                         path.iter().map(|&(row, t)| text[row.map_or(0, |r| r + 1) * tokens.len() + column(t)]).sum();
                     sum / path.len() as f32
                 };
-                scores[i] = labels[i].labels.iter().map(score).collect();
+                scores[i] = trie.labels.iter().map(score).collect();
             }
         }
         Ok(scores)

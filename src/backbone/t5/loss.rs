@@ -4,7 +4,8 @@ use super::T5;
 use super::batch::Example;
 use super::config::T5Config;
 use super::footprint::pass_bytes;
-use crate::backbone::{LossAndGradient, Mixture, Sequence, Wanted};
+use super::score::PREFIX_ROWS;
+use crate::backbone::{LossAndGradient, Mixture, Sequence, StateLoss, Wanted};
 use crate::error::{Result, Status, fail};
 use crate::limits::MAX_CONTEXT;
 use crate::runtime::Cancel;
@@ -16,6 +17,19 @@ struct Prepared {
     given: Vec<f32>,
 }
 
+/// A micro-batch.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    /// Position of its first example.
+    first: usize,
+    examples: &'a [Example],
+    /// Its share of the batch.
+    share: f32,
+}
+
+/// A micro-batch's share of the loss for the rows that the output head reads, and the gradient of that to the rows.
+type RowsLoss<'a> = dyn FnMut(Part<'_>, &[f32]) -> Result<(f32, Vec<f32>)> + Send + 'a;
+
 impl T5 {
     pub(super) fn batch_loss(
         &self,
@@ -25,20 +39,66 @@ impl T5 {
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
+        let network = &self.network;
+        let mut loss = |part: Part<'_>, rows: &[f32]| {
+            let (loss, mut dlogits) = network.plain_loss(network.logits(rows), part.examples)?;
+            if wanted == Wanted::Loss {
+                return Ok((part.share * loss, Vec::new()));
+            }
+            dlogits.iter_mut().for_each(|d| *d *= part.share);
+            Ok((part.share * loss, network.logits_backward(&dlogits)))
+        };
+        self.loss_through(prompt, batch, &mut loss, wanted, memory_limit, cancel)
+    }
+
+    pub(super) fn answer_state_loss(
+        &self,
+        prompt: &SoftPrompt,
+        texts: &[&[u32]],
+        loss: &mut StateLoss<'_>,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
+        let d = self.network.width();
+        // An answer of one token is predicted, not read: which one does not matter.
+        let batch: Vec<Sequence> = texts.iter().map(|text| Sequence::new(text.to_vec(), vec![0])).collect();
+        let mut loss = |part: Part<'_>, rows: &[f32]| {
+            let states: Vec<f32> =
+                rows.chunks_exact(d).skip(PREFIX_ROWS - 1).step_by(PREFIX_ROWS).flatten().copied().collect();
+            let mut dstates = vec![0.0; states.len()];
+            let value = loss(part.first, &states, &mut dstates);
+            let mut drows = vec![0.0; rows.len()];
+            let places = drows.chunks_exact_mut(d).skip(PREFIX_ROWS - 1).step_by(PREFIX_ROWS);
+            places.zip(dstates.chunks_exact(d)).for_each(|(row, d)| row.copy_from_slice(d));
+            Ok((value, drows))
+        };
+        self.loss_through(prompt, &batch, &mut loss, wanted, memory_limit, cancel)
+    }
+
+    fn loss_through(
+        &self,
+        prompt: &SoftPrompt,
+        batch: &[Sequence],
+        loss: &mut RowsLoss<'_>,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
         let Prepared { examples, given } = self.prepare(prompt, batch)?;
         let gradient = if wanted == Wanted::Loss { 0 } else { prompt.values().len() };
         let pooled = if wanted == Wanted::GradientAndPooled { prompt.width() } else { 0 };
         let mut total = LossAndGradient::zero(gradient, pooled);
-        let mut start = 0;
-        while start < examples.len() {
+        let mut first = 0;
+        while first < examples.len() {
             cancel.check()?;
-            let rest = &examples[start..];
+            let rest = &examples[first..];
             let with_gradient = wanted != Wanted::Loss;
             let count = micro_batch(&self.network.config, prompt.rows(), rest, 1, with_gradient, memory_limit)?;
+            let part = Part { first, examples: &rest[..count], share: count as f32 / examples.len() as f32 };
             let threads = &self.network.compute.threads;
-            let part = threads.enter(|| self.part_loss(prompt, &rest[..count], &given, wanted, cancel))?;
-            add(&mut total, &part, count as f32 / examples.len() as f32);
-            start += count;
+            threads.enter(|| self.add_loss(prompt, part, &given, loss, wanted, cancel, &mut total))?;
+            first += count;
         }
         total.finite()
     }
@@ -99,31 +159,38 @@ impl T5 {
         Ok(prepared)
     }
 
-    /// Loss of one micro-batch and what else is wanted.
-    fn part_loss(
+    /// Adds the loss of one micro-batch and what else is wanted.
+    #[allow(clippy::too_many_arguments)]
+    fn add_loss(
         &self,
         prompt: &SoftPrompt,
-        examples: &[Example],
+        part: Part<'_>,
         given: &[f32],
+        loss: &mut RowsLoss<'_>,
         wanted: Wanted,
         cancel: &Cancel,
-    ) -> Result<LossAndGradient> {
-        let network = &self.network;
+        total: &mut LossAndGradient,
+    ) -> Result<()> {
+        let (network, examples) = (&self.network, part.examples);
         if wanted == Wanted::Loss {
             let prompts = vec![prompt; examples.len()];
             let own: Vec<usize> = (0..examples.len()).collect();
             let (memory, _) = network.run_encoder(&prompts, examples, given, false, cancel)?;
             let (output, _, _) = network.run_decoder(&memory, examples, &own, false, cancel)?;
-            let (loss, _) = network.plain_loss(network.logits(output), examples)?;
-            return Ok(LossAndGradient { loss, gradient: Vec::new(), pooled: Vec::new() });
+            total.loss += loss(part, &output)?.0;
+            return Ok(());
         }
         let encoded = network.encode(prompt, examples, given, cancel)?;
-        let mut decoded = network.decode(&encoded.output, examples, cancel)?;
-        let (loss, dlogits) = network.plain_loss(std::mem::take(&mut decoded.logits), examples)?;
-        let dhidden = network.decode_backward(&encoded.output, &decoded, &dlogits, cancel)?;
+        let decoded = network.decode_rows(&encoded.output, examples, cancel)?;
+        let (value, drows) = loss(part, &decoded.output)?;
+        let dhidden = network.decode_rows_backward(&encoded.output, &decoded, drows, cancel)?;
         let gradient = network.encode_backward(&encoded, &dhidden, cancel)?;
-        let pooled = if wanted == Wanted::GradientAndPooled { encoded.output.pooled() } else { Vec::new() };
-        Ok(LossAndGradient { loss, gradient, pooled })
+        total.loss += value;
+        total.gradient.iter_mut().zip(&gradient).for_each(|(sum, g)| *sum += g);
+        if wanted == Wanted::GradientAndPooled {
+            total.pooled.iter_mut().zip(encoded.output.pooled()).for_each(|(sum, e)| *sum += part.share * e);
+        }
+        Ok(())
     }
 }
 

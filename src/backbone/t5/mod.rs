@@ -32,7 +32,9 @@ mod weights;
 #[cfg(test)]
 mod parity_tests;
 
-use super::{Backbone, Fingerprint, Footprint, LabelTrie, LossAndGradient, Mixture, PromptState, Sequence, Wanted};
+use super::{
+    Backbone, Fingerprint, Footprint, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss, Wanted,
+};
 use crate::error::Result;
 use crate::kernels::Compute;
 use crate::limits::MAX_CONTEXT;
@@ -129,6 +131,22 @@ impl Backbone for T5 {
         self.mixed_loss(prompt, mixture, memory_limit, cancel)
     }
 
+    fn state_loss(
+        &self,
+        prompt: &SoftPrompt,
+        texts: &[&[u32]],
+        loss: &mut StateLoss<'_>,
+        wanted: Wanted,
+        memory_limit: usize,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
+        self.answer_state_loss(prompt, texts, loss, wanted, memory_limit, cancel)
+    }
+
+    fn head_row(&self, token: u32, row: &mut [f32]) {
+        self.network.head().expand(token as usize, 0, row);
+    }
+
     fn pooled(&self, texts: &[Vec<u32>], cancel: &Cancel) -> Result<Vec<f32>> {
         self.pooled_states(texts, cancel)
     }
@@ -142,10 +160,10 @@ impl Backbone for T5 {
         &self,
         states: &[&dyn PromptState],
         texts: &[&[u32]],
-        labels: &[&LabelTrie],
+        readouts: &[Readout<'_>],
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>> {
-        self.score_texts(states, texts, labels, cancel)
+        self.score_texts(states, texts, readouts, cancel)
     }
 
     fn footprint(&self) -> Footprint {

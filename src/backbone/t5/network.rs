@@ -53,6 +53,14 @@ pub(crate) struct Decoded {
     pub logits: Vec<f32>,
     /// Decoder positions of each example.
     pub lengths: Vec<usize>,
+    rows: DecodedRows,
+}
+
+/// The outcome of [`T5Network::decode_rows`], ready for its backward pass.
+pub(super) struct DecodedRows {
+    /// What the output head reads: decoder positions x d, examples one after another.
+    pub output: Vec<f32>,
+    lengths: Vec<usize>,
     mask: Vec<bool>,
     state: DecoderState,
 }
@@ -139,11 +147,8 @@ impl T5Network {
     /// Errors: `InvalidArgument` for another number of examples than `memory` has and for ids outside the vocabulary,
     /// `Cancelled`.
     pub(crate) fn decode(&self, memory: &EncoderOutput, examples: &[Example], cancel: &Cancel) -> Result<Decoded> {
-        let own: Vec<usize> = (0..examples.len()).collect();
-        let (output, lengths, state) = self.run_decoder(memory, examples, &own, true, cancel)?;
-        let Some(state) = state else { return fail(Status::Internal, "the decoder kept no state") };
-        let mask = examples.iter().flat_map(|e| e.decoder_attention_mask.iter().copied()).collect();
-        Ok(Decoded { logits: self.logits(output), lengths, mask, state })
+        let rows = self.decode_rows(memory, examples, cancel)?;
+        Ok(Decoded { logits: self.logits(&rows.output), lengths: rows.lengths.clone(), rows })
     }
 
     /// From the gradient of `decoded.logits` to that of `memory.hidden`, of which only lengths and mask are read.
@@ -158,15 +163,38 @@ impl T5Network {
         if dlogits.len() != rows * self.config.vocabulary {
             return fail(Status::Internal, "the gradient of the logits has another size than they");
         }
+        self.decode_rows_backward(memory, &decoded.rows, self.logits_backward(dlogits), cancel)
+    }
+
+    /// [`T5Network::decode`] without the output head.
+    pub(super) fn decode_rows(
+        &self,
+        memory: &EncoderOutput,
+        examples: &[Example],
+        cancel: &Cancel,
+    ) -> Result<DecodedRows> {
+        let own: Vec<usize> = (0..examples.len()).collect();
+        let (output, lengths, state) = self.run_decoder(memory, examples, &own, true, cancel)?;
+        let Some(state) = state else { return fail(Status::Internal, "the decoder kept no state") };
+        let mask = examples.iter().flat_map(|e| e.decoder_attention_mask.iter().copied()).collect();
+        Ok(DecodedRows { output, lengths, mask, state })
+    }
+
+    /// From the gradient of `decoded.output` to that of `memory.hidden`, of which only lengths and mask are read.
+    pub(super) fn decode_rows_backward(
+        &self,
+        memory: &EncoderOutput,
+        decoded: &DecodedRows,
+        mut doutput: Vec<f32>,
+        cancel: &Cancel,
+    ) -> Result<Vec<f32>> {
         let own: Vec<usize> = (0..decoded.lengths.len()).collect();
-        let Decoded { lengths, mask, state, .. } = decoded;
+        let DecodedRows { lengths, mask, state, .. } = decoded;
         let plan = DecoderRows { lengths, mask, examples: &own, encoder: memory.rows() };
-        self.compute.threads.enter(|| {
-            let mut doutput = vec![0.0; rows * self.config.width];
-            linear::backward(&self.compute, rows, &[(self.head(), dlogits)], &mut doutput, false);
-            self.scale_output(&mut doutput);
-            self.stack().decoder_backward(&self.weights.decoder, plan, state, &doutput, cancel)
-        })
+        self.scale_output(&mut doutput);
+        self.compute
+            .threads
+            .enter(|| self.stack().decoder_backward(&self.weights.decoder, plan, state, &doutput, cancel))
     }
 
     /// The plain loss: cross entropy in nats at counted positions, summed over positions, mean over examples (spec
@@ -238,7 +266,8 @@ impl T5Network {
         Ok((EncoderOutput { hidden, lengths, mask }, state))
     }
 
-    /// The decoder on the sequences of `examples`, each over the encoder's example `of[i]`: output rows, lengths, state.
+    /// The decoder on the sequences of `examples`, each over the encoder's example `of[i]`: rows as the output head reads
+    /// them, lengths, state.
     pub(super) fn run_decoder(
         &self,
         memory: &EncoderOutput,
@@ -267,24 +296,33 @@ impl T5Network {
         }
         let plan = DecoderRows { lengths: &lengths, mask: &mask, examples: of, encoder: memory.rows() };
         let stack = self.stack();
-        let (output, state) = self
+        let (mut output, state) = self
             .compute
             .threads
             .enter(|| stack.decoder(&self.weights.decoder, plan, &memory.hidden, x, keep, cancel))?;
+        self.scale_output(&mut output);
         Ok((output, lengths, state))
     }
 
-    /// Whole-vocabulary logits of rows of the decoder's output.
-    pub(super) fn logits(&self, mut output: Vec<f32>) -> Vec<f32> {
+    /// Whole-vocabulary logits of rows that [`T5Network::run_decoder`] gave.
+    pub(super) fn logits(&self, output: &[f32]) -> Vec<f32> {
         let rows = output.len() / self.config.width;
-        self.scale_output(&mut output);
         let mut logits = vec![0.0; rows * self.config.vocabulary];
         let y = Output { weight: self.head(), y: &mut logits, accumulate: false };
-        self.compute.threads.enter(|| linear::forward(&self.compute, &output, rows, &mut [y]));
+        self.compute.threads.enter(|| linear::forward(&self.compute, output, rows, &mut [y]));
         logits
     }
 
-    fn head(&self) -> &FrozenMatrix {
+    /// From the gradient of [`T5Network::logits`] to that of its rows.
+    pub(super) fn logits_backward(&self, dlogits: &[f32]) -> Vec<f32> {
+        let rows = dlogits.len() / self.config.vocabulary;
+        let mut drows = vec![0.0; rows * self.config.width];
+        let weights = [(self.head(), dlogits)];
+        self.compute.threads.enter(|| linear::backward(&self.compute, rows, &weights, &mut drows, false));
+        drows
+    }
+
+    pub(super) fn head(&self) -> &FrozenMatrix {
         self.weights.head.as_ref().unwrap_or(&self.weights.embedding)
     }
 

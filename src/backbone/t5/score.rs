@@ -4,7 +4,7 @@ use std::any::Any;
 
 use super::T5;
 use super::batch::Example;
-use crate::backbone::{LabelTrie, PromptState};
+use crate::backbone::{LabelTrie, PromptState, Readout};
 use crate::error::{Error, Result, Status, fail};
 use crate::kernels::cross_entropy;
 use crate::runtime::Cancel;
@@ -13,7 +13,7 @@ use crate::soft_prompt::SoftPrompt;
 /// Rows whose whole-vocabulary logits are held at a time.
 const LOGIT_ROWS: usize = 64;
 /// Decoder rows before the answer: the start id and the sentinel, which predicts the answer's first token.
-const PREFIX_ROWS: usize = 2;
+pub(super) const PREFIX_ROWS: usize = 2;
 
 /// A prompt as it is: the encoder mixes its rows with the text's, so nothing of it can be computed ahead.
 pub(super) struct T5State(pub(super) SoftPrompt);
@@ -35,11 +35,11 @@ impl T5 {
         &self,
         states: &[&dyn PromptState],
         texts: &[&[u32]],
-        labels: &[&LabelTrie],
+        readouts: &[Readout<'_>],
         cancel: &Cancel,
     ) -> Result<Vec<Vec<f32>>> {
-        if states.len() != texts.len() || labels.len() != texts.len() {
-            return fail(Status::Internal, "every text needs one prompt state and one label trie");
+        if states.len() != texts.len() || readouts.len() != texts.len() {
+            return fail(Status::Internal, "every text needs one prompt state and one readout");
         }
         if texts.is_empty() {
             return Ok(Vec::new());
@@ -48,7 +48,9 @@ impl T5 {
         let read: Vec<Example> = texts.iter().map(|text| self.example(text, &[])).collect();
         let (mut said, mut of, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
-        for (text, trie) in labels.iter().enumerate() {
+        for (text, readout) in readouts.iter().enumerate() {
+            readout.check_width(self.network.width())?;
+            let trie = readout.trie();
             self.check_ends(trie)?;
             let branches = branches(trie);
             // Of each of the trie's rows (the root first) the decoder row that predicts what follows it.
@@ -70,26 +72,32 @@ impl T5 {
         network.compute.threads.enter(|| {
             let (memory, _) = network.run_encoder(&prompts, &read, &[], false, cancel)?;
             let (output, _, _) = network.run_decoder(&memory, &said, &of, false, cancel)?;
-            Ok(self.label_scores(&output, &rows, labels))
+            Ok(self.label_scores(&output, &rows, readouts))
         })
     }
 
-    /// Mean token log-probability of every label of every text; `rows[i]` are text i's rows of `output`.
-    fn label_scores(&self, output: &[f32], rows: &[Vec<usize>], labels: &[&LabelTrie]) -> Vec<Vec<f32>> {
+    /// Mean token log-probability of every label of every text, or its logit by a head; `rows[i]` are text i's rows of
+    /// `output`.
+    fn label_scores(&self, output: &[f32], rows: &[Vec<usize>], readouts: &[Readout<'_>]) -> Vec<Vec<f32>> {
         let (d, v) = (self.network.width(), self.network.vocabulary());
+        let labels: Vec<&LabelTrie> = readouts.iter().map(|readout| readout.trie()).collect();
         // (row of output, text, label, token), all of one row together.
         let mut wanted = Vec::new();
-        for (text, (places, trie)) in rows.iter().zip(labels).enumerate() {
+        for (text, (places, trie)) in rows.iter().zip(&labels).enumerate() {
             for (label, path) in trie.labels.iter().enumerate() {
                 wanted.extend(path.iter().map(|&(row, t)| (places[row.map_or(0, |r| r + 1)], text, label, t)));
             }
         }
         wanted.sort_unstable();
-        let mut scores: Vec<Vec<f32>> = labels.iter().map(|trie| vec![0.0; trie.labels.len()]).collect();
+        let begun = readouts.iter().zip(rows).map(|(readout, places)| match readout {
+            Readout::Verbalizers(trie) => vec![0.0; trie.labels.len()],
+            Readout::Head(head) => head.logits(&output[places[0] * d..][..d]),
+        });
+        let mut scores: Vec<Vec<f32>> = begun.collect();
         let same_row: Vec<&[(usize, usize, usize, u32)]> = wanted.chunk_by(|a, b| a.0 == b.0).collect();
         for chunk in same_row.chunks(LOGIT_ROWS) {
-            let chosen = chunk.iter().flat_map(|same| output[same[0].0 * d..][..d].iter().copied()).collect();
-            let mut logits = self.network.logits(chosen);
+            let chosen: Vec<f32> = chunk.iter().flat_map(|same| output[same[0].0 * d..][..d].iter().copied()).collect();
+            let mut logits = self.network.logits(&chosen);
             let at = |i: usize, token: u32| i * v + token as usize;
             let found: Vec<Vec<f32>> = chunk
                 .iter()

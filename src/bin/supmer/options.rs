@@ -63,6 +63,8 @@ pub enum Answers {
     Vocabulary,
     /// The other labels alone: fewer steps go further
     Labels,
+    /// The other labels alone, by trained rows in the place of the verbalizers
+    Head,
 }
 
 impl Answers {
@@ -71,6 +73,7 @@ impl Answers {
         match self {
             Answers::Vocabulary => AnswerLoss::Vocabulary,
             Answers::Labels => AnswerLoss::Labels,
+            Answers::Head => AnswerLoss::Head,
         }
     }
 }

@@ -89,7 +89,7 @@ impl AnchorTask {
         let answers = self.answers(tokenizer)?;
         let among: Vec<Arc<[u32]>> = match loss {
             AnswerLoss::Vocabulary => Vec::new(),
-            AnswerLoss::Labels => vec![answers.as_slice().into()],
+            AnswerLoss::Labels | AnswerLoss::Head => vec![answers.as_slice().into()],
         };
         let prepared = PreparedTask::new(&self.task, tokenizer, max_tokens)?;
         let mut sequences = Vec::with_capacity(examples.len());

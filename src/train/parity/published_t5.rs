@@ -39,8 +39,20 @@ impl PublishedT5<'_> {
 
 impl Learner for PublishedT5<'_> {
     type Batch = Vec<Example>;
+    type Head = ();
 
-    fn loss(&self, prompt: &SoftPrompt, batch: &Vec<Example>, _: Wanted, cancel: &Cancel) -> Result<LossAndGradient> {
+    fn head(&self, _: &SoftPrompt, _: &[Vec<Example>], _: &Cancel) -> Result<()> {
+        Ok(())
+    }
+
+    fn loss(
+        &self,
+        prompt: &SoftPrompt,
+        batch: &Vec<Example>,
+        (): &(),
+        _: Wanted,
+        cancel: &Cancel,
+    ) -> Result<LossAndGradient> {
         let Pass { encoder, loss, gradient, .. } = self.pass(prompt, batch, cancel)?;
         Ok(LossAndGradient { loss, gradient, pooled: encoder.pooled() })
     }
@@ -48,8 +60,8 @@ impl Learner for PublishedT5<'_> {
     fn mixture_loss(
         &self,
         prompt: &SoftPrompt,
-        own: &Vec<Example>,
-        other: &Vec<Example>,
+        (own, other): (&Vec<Example>, &Vec<Example>),
+        (): &(),
         lambda: f32,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {

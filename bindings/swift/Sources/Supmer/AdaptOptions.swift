@@ -23,6 +23,8 @@ public struct AdaptOptions: Sendable {
         case vocabulary = 1
         /// The other labels alone: fewer steps go further.
         case labels = 2
+        /// The other labels alone, by trained rows in the place of the verbalizers.
+        case head = 3
     }
 
     /// Seed of the starting prompt, the held-out part and the order of the examples.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Value, json};
-use supmer::adapt::Control;
-use supmer::{AdaptOptions, Adapter, Bundle, Model, PredictOptions, SoftPrompt, adapt, predict};
+use supmer::adapt::{Control, Learned};
+use supmer::{AdaptOptions, Adapter, Bundle, Model, PredictOptions, adapt, predict};
 
 use super::cell::{Cell, Cells, Place};
 use super::in_context::{self, Choice};
@@ -209,21 +209,25 @@ impl<'a> Bench<'a> {
             }
         };
         let start = Instant::now();
-        let Learned { adapter, iterates, chosen, warnings } = self.learn(seed, model)?;
+        let Solution { adapter, iterates, chosen, warnings } = self.learn(seed, model)?;
         let adapt_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let probabilities = self.test(&adapter, model)?;
         let predict_seconds = start.elapsed().as_secs_f64();
         let mut accuracy_at_steps = BTreeMap::new();
-        for (step, prompt) in iterates {
+        for (step, Learned { prompt, head }) in iterates {
             let adapter =
                 Adapter::new(prompt, self.plan.task.clone(), adapter.lineage().clone(), adapter.fingerprint().clone());
+            let adapter = match head {
+                Some(head) => adapter.with_head(head)?,
+                None => adapter,
+            };
             accuracy_at_steps.insert(step, accuracy(&self.plan.gold, &self.test(&adapter, model)?));
         }
         Ok(Solved { probabilities, accuracy_at_steps, adapt_seconds, predict_seconds, chosen, warnings })
     }
 
-    fn learn(&self, seed: Option<u64>, model: &Model) -> Outcome<Learned> {
+    fn learn(&self, seed: Option<u64>, model: &Model) -> Outcome<Solution> {
         let Self { plan, arguments, .. } = self;
         let max_tokens = arguments.adapt.max_tokens;
         let split = plan.split(seed.unwrap_or_default());
@@ -231,15 +235,15 @@ impl<'a> Bench<'a> {
             return self.tune(&options, model);
         }
         if *self.method == Method::ZeroShot {
-            return Ok(Learned::plain(zero_shot(model, &plan.task, max_tokens)));
+            return Ok(Solution::plain(zero_shot(model, &plan.task, max_tokens)));
         }
         let choice = Choice { plan, split: &split, per_class: arguments.context_examples, max_tokens };
         let (adapter, shown) = in_context::choose(&choice, model, &self.predict_options())?;
         let chosen = BTreeMap::from([("examples_per_class".to_owned(), shown as f64)]);
-        Ok(Learned { chosen, ..Learned::plain(adapter) })
+        Ok(Solution { chosen, ..Solution::plain(adapter) })
     }
 
-    fn tune(&self, options: &AdaptOptions, model: &Model) -> Outcome<Learned> {
+    fn tune(&self, options: &AdaptOptions, model: &Model) -> Outcome<Solution> {
         let Self { plan, console, .. } = self;
         let split = plan.split(options.seed);
         let mut shown = AdaptProgress::new(console, &format!("seed {}", options.seed));
@@ -253,7 +257,7 @@ impl<'a> Bench<'a> {
         shown.finish();
         let done = outcome?;
         let chosen = BTreeMap::from([("step".to_owned(), done.report.kept_step as f64)]);
-        Ok(Learned { adapter: done.adapter, iterates: done.iterates, chosen, warnings: done.report.warnings })
+        Ok(Solution { adapter: done.adapter, iterates: done.iterates, chosen, warnings: done.report.warnings })
     }
 
     fn test(&self, adapter: &Adapter, model: &Model) -> Outcome<Vec<Vec<f32>>> {
@@ -276,14 +280,14 @@ impl<'a> Bench<'a> {
 }
 
 /// What predicts the test rows, and how it came to be.
-struct Learned {
+struct Solution {
     adapter: Adapter,
-    iterates: Vec<(usize, SoftPrompt)>,
+    iterates: Vec<(usize, Learned)>,
     chosen: BTreeMap<String, f64>,
     warnings: Vec<String>,
 }
 
-impl Learned {
+impl Solution {
     fn plain(adapter: Adapter) -> Self {
         Self { adapter, iterates: Vec::new(), chosen: BTreeMap::new(), warnings: Vec::new() }
     }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use supmer::Example;
+use supmer::label_head::{Labelled, LogisticRegression};
 use supmer::train::{Embedder, MiniLm};
 
-use super::logistic_regression::{Labelled, LogisticRegression};
 use super::metrics::{accuracy, log_loss};
 use super::plan::{Plan, Split};
 use crate::failure::Outcome;
@@ -55,7 +55,7 @@ impl MinilmLogreg {
         let [train, dev] = [&split.train, &split.dev].map(|part| embed(&self.encoder, &plan.rows(part)));
         let (train, dev) = (train?, dev?);
         let [train_gold, dev_gold] = [&split.train, &split.dev].map(|part| plan.classes(part));
-        let data = Labelled { rows: &train, labels: &train_gold };
+        let data = Labelled { rows: &train, labels: &train_gold, offsets: &[] };
         let mut best: Option<((f64, f64), f64, LogisticRegression)> = None;
         for strength in STRENGTHS {
             let fitted = LogisticRegression::fit(data, plan.task.labels().len(), strength);

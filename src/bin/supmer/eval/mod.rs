@@ -6,8 +6,6 @@
 mod bundles;
 pub mod cell;
 mod in_context;
-#[cfg(feature = "train")]
-mod logistic_regression;
 mod measure;
 mod method;
 mod metrics;

@@ -98,7 +98,7 @@ impl Arguments {
     fn pipeline(&self, model: &Model) -> Outcome<PipelineOptions> {
         let backbone = model.backbone();
         let default = PipelineOptions::for_backbone(backbone);
-        let train = self.options.options(default.train);
+        let train = self.options.options(default.train, self.tasks.answer_loss.loss());
         Ok(PipelineOptions {
             files: self.tasks.files.clone(),
             encoder: self.tasks.encoder.clone(),

@@ -104,12 +104,13 @@ impl From<Scale> for Rescaling {
 
 impl TrainArguments {
     /// `default` with what was asked for put in.
-    pub fn options(&self, default: TrainOptions) -> TrainOptions {
+    pub fn options(&self, default: TrainOptions, answer_loss: AnswerLoss) -> TrainOptions {
         let steps = self.steps.unwrap_or(default.meta.steps);
         let meta = MetaOptions {
             inner_rate: self.inner_rate.unwrap_or(default.meta.inner_rate),
             inner_steps: self.inner_steps,
             inner_clip: self.inner_clip,
+            label_heads: answer_loss == AnswerLoss::Head,
             prompt_rate: self.prompt_rate.unwrap_or(default.meta.prompt_rate),
             phi_rate: self.phi_rate.unwrap_or(default.meta.phi_rate),
             steps,

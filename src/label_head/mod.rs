@@ -1,0 +1,95 @@
+//! The label head: trained rows in the place of the labels' verbalizers, a linear map from the answer state to the labels
+//! (deviation: the method scores labels by their verbalizers alone).
+
+mod answer_states;
+mod fit;
+mod logistic_regression;
+mod scaling;
+
+use crate::error::{Result, Status, fail};
+use crate::limits::{MAX_LABELS, MAX_WIDTH};
+
+pub(crate) use answer_states::AnswerStates;
+pub(crate) use fit::{dot, fit, verbalizer_rows};
+pub use logistic_regression::{Labelled, LogisticRegression};
+pub(crate) use scaling::Scaling;
+
+/// C rows of width d and C biases: label c has the logit `row_c . h + bias_c`, h (d) being the state from which the
+/// network predicts the first token of an answer, behind the final norm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelHead {
+    width: usize,
+    rows: Vec<f32>,
+    biases: Vec<f32>,
+}
+
+impl LabelHead {
+    /// A head of `biases.len()` labels; `rows` has `width` values for each of them, label by label.
+    ///
+    /// Errors: `InvalidArgument` for no label, too many, or another number of values; `NotFinite`.
+    pub fn new(width: usize, rows: Vec<f32>, biases: Vec<f32>) -> Result<Self> {
+        let labels = biases.len();
+        if !(1..=MAX_LABELS).contains(&labels) || !(1..=MAX_WIDTH).contains(&width) || rows.len() != labels * width {
+            return fail(
+                Status::InvalidArgument,
+                format!(
+                    "a label head has 1 to {MAX_LABELS} labels and as many rows of one width; {} values and {labels} \
+                     biases came for the width {width}",
+                    rows.len()
+                ),
+            );
+        }
+        if !rows.iter().chain(&biases).all(|value| value.is_finite()) {
+            return fail(Status::NotFinite, "a label head holds a value that is not finite");
+        }
+        Ok(Self { width, rows, biases })
+    }
+
+    /// C, the number of labels.
+    pub fn labels(&self) -> usize {
+        self.biases.len()
+    }
+
+    /// d, the width of a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// All rows, label by label.
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
+    /// The bias of every label.
+    pub fn biases(&self) -> &[f32] {
+        &self.biases
+    }
+
+    /// The logit of every label for the answer state `state` (d).
+    pub(crate) fn logits(&self, state: &[f32]) -> Vec<f32> {
+        self.rows.chunks_exact(self.width).zip(&self.biases).map(|(row, bias)| dot(row, state) + bias).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_are_products_with_the_rows_and_biases() {
+        let head = LabelHead::new(2, vec![1.0, -2.0, 0.5, 3.0], vec![0.25, -1.0]).unwrap();
+        assert_eq!(head.logits(&[2.0, 1.0]), [0.25, 3.0]);
+    }
+
+    #[test]
+    fn sizes_that_do_not_fit_and_values_that_are_not_finite_are_refused() {
+        for (width, rows, biases) in [(2, 3, 2), (0, 0, 1), (2, 0, 0), (MAX_WIDTH + 1, MAX_WIDTH + 1, 1)] {
+            let error = LabelHead::new(width, vec![0.0; rows], vec![0.0; biases]).unwrap_err();
+            assert_eq!(error.status(), Status::InvalidArgument);
+        }
+        for (rows, biases) in [([f32::NAN, 0.0], [0.0]), ([0.0, 0.0], [f32::INFINITY])] {
+            let error = LabelHead::new(2, rows.to_vec(), biases.to_vec()).unwrap_err();
+            assert_eq!(error.status(), Status::NotFinite);
+        }
+    }
+}
