@@ -123,7 +123,7 @@ fn meta<'a>(
         steps: options["--steps"].parse()?,
         ..MetaOptions::default()
     };
-    let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0 };
+    let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads: false };
     Ok(Box::new(move |i| {
         let third = order[i].len() / 3;
         let part = |at: usize| examples.batch(&order[i][at * third..(at + 1) * third]);
