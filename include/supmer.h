@@ -1040,14 +1040,15 @@ const char *supmer_adapter_label_name(const supmer_adapter *adapter,
                                       size_t index);
 
 /**
- * Versions of the adapter format that this library reads; it writes the newest.
+ * Versions of the adapter format that this library reads; it writes the oldest that holds the adapter.
  *
  * - `oldest`, `newest`: receive the range; NULL leaves one out.
  * - Errors: none.
  * - Threads: any.
  * - Since: 0.1.0
  */
-void supmer_adapter_format_range(uint32_t *oldest, uint32_t *newest);
+void supmer_adapter_format_range(uint32_t *oldest,
+                                 uint32_t *newest);
 
 /**
  * Frees an adapter. NULL is a no-op.
@@ -1216,7 +1217,7 @@ typedef struct {
 
 /**
  * The other labels alone, by a label head: rows that are trained beside the prompt, begun at the verbalizers' and kept in
- * the adapter, score the labels in their place. The most accurate for 8 to 32 examples a label; the verbalizers then
+ * the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers then
  * matter little.
  */
 #define SUPMER_ANSWER_LOSS_HEAD 3

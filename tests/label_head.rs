@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use supmer::adapt::{AnswerLoss, Control};
-use supmer::backbone::{LabelTrie, Readout, Wanted};
+use supmer::backbone::{LabelTrie, Readout, Sequence, Wanted};
 use supmer::interchange::peft::export_peft;
 use supmer::runtime::Random;
 use supmer::{
@@ -16,6 +16,11 @@ const TEXTS: [&[u32]; 3] = [&[5, 9, 12, 40], &[7, 7, 31], &[60, 2, 19, 8, 33, 21
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The texts, with answers that nobody reads.
+fn batch() -> Vec<Sequence> {
+    TEXTS.iter().zip(1..).map(|(text, length)| Sequence::new(text.to_vec(), vec![3; length])).collect()
 }
 
 fn model(name: &str, options: ModelOptions) -> Arc<Model> {
@@ -50,7 +55,7 @@ fn the_gradient_of_a_loss_of_answer_states_equals_finite_differences() {
             let (backbone, prompt) = (model.backbone(), prompt(&model));
             let loss = |prompt: &SoftPrompt, wanted, limit| {
                 let mut distance = distance(backbone.width());
-                backbone.state_loss(prompt, &TEXTS, &mut distance, wanted, limit, &Cancel::new())
+                backbone.state_loss(prompt, &batch(), &mut distance, wanted, limit, &Cancel::new())
             };
             let made = loss(&prompt, Wanted::Gradient, 0).unwrap();
             let size = made.gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
@@ -79,13 +84,32 @@ fn the_gradient_of_a_loss_of_answer_states_equals_finite_differences() {
 }
 
 #[test]
+fn a_given_embedding_stands_for_a_token_in_an_answer_state() {
+    for name in ["tiny-llama-tied", "tiny-t5"] {
+        let model = model(name, ModelOptions::default());
+        let (backbone, prompt) = (model.backbone(), prompt(&model));
+        let loss = |batch: &[Sequence]| {
+            let mut distance = distance(backbone.width());
+            backbone.state_loss(&prompt, batch, &mut distance, Wanted::Loss, 0, &Cancel::new()).unwrap().loss
+        };
+        let mut row = vec![0.0; backbone.width()];
+        backbone.embed(TEXTS[0][1], &mut row);
+        let mut given = batch();
+        given[0].text[1] = 2;
+        assert_ne!(loss(&given), loss(&batch()), "{name}");
+        given[0].given = vec![(1, row.into())];
+        assert_eq!(loss(&given), loss(&batch()), "{name}");
+    }
+}
+
+#[test]
 fn a_head_of_the_verbalizers_rows_scores_like_the_verbalizers_also_beside_them() {
     for name in ["tiny-llama-tied", "tiny-llama-untied", "tiny-t5"] {
         let model = model(name, ModelOptions::default());
         let (backbone, d) = (model.backbone(), model.backbone().width());
         let tokens = [11u32, 17, 23];
         let mut rows = vec![0.0; tokens.len() * d];
-        rows.chunks_exact_mut(d).zip(tokens).for_each(|(row, token)| backbone.head_row(token, row));
+        rows.chunks_exact_mut(d).zip(tokens).for_each(|(row, token)| backbone.output_row(token, row));
         let head = LabelHead::new(d, rows, vec![0.0; tokens.len()]).unwrap();
         let trie = LabelTrie::new(&tokens.map(|token| vec![token]));
         let long = LabelTrie::new(&[vec![11, 12], vec![17]]);

@@ -169,6 +169,30 @@ fn a_short_run_gives_a_bundle_that_all_commands_use() {
     }
 }
 
+#[test]
+fn heads_fitted_to_each_task_are_learned_with() {
+    for name in FIXTURES {
+        let model = model(name);
+        let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads: true };
+        let (mut state, mut task, cancel) = (start(&model), meta_task(&model), Cancel::new());
+        let options = MetaOptions { steps: 30, prompt_rate: 0.05, inner_rate: 0.05, ..MetaOptions::default() };
+        let refused = state.validate(&learner, &task, &options, &cancel).unwrap_err();
+        assert_eq!(refused.status(), supmer::Status::InvalidArgument, "{name}");
+
+        let answers: Arc<[u32]> = task.support[0].iter().map(|sequence| sequence.answer[0]).collect();
+        let (own, other) = &mut task.query[0];
+        for sequence in task.support.iter_mut().flatten().chain(own).chain(other) {
+            sequence.among = vec![answers.clone()];
+        }
+        let before = state.validate(&learner, &task, &options, &cancel).unwrap();
+        for _ in 0..options.steps {
+            state.step(&learner, std::slice::from_ref(&task), &options, &mut |_| 0.5, &cancel).unwrap();
+        }
+        let after = state.validate(&learner, &task, &options, &cancel).unwrap();
+        assert!(after < 0.95 * before, "{name}: validation loss {before} -> {after}");
+    }
+}
+
 fn use_everywhere(name: &str, model: &Model, bundle: &Bundle) {
     let (task, train) = (task("street"), rows(8, ["umbrellas", "dust"]));
     let shared = Arc::new(bundle.clone());

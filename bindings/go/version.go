@@ -27,7 +27,7 @@ func BundleFormats() (oldest, newest uint32) {
 	return uint32(from), uint32(to)
 }
 
-// AdapterFormats gives the versions of the adapter format that the library reads; it writes the newest.
+// AdapterFormats gives the versions of the adapter format that the library reads; it writes the oldest that holds the adapter.
 func AdapterFormats() (oldest, newest uint32) {
 	var from, to C.uint32_t
 	C.supmer_adapter_format_range(&from, &to)

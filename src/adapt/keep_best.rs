@@ -1,24 +1,15 @@
 //! Scoring labelled rows under a prompt, and keeping the best prompt by it.
 
 use super::examples::TokenizedExamples;
+use super::learned::Learned;
 use super::options::AdaptOptions;
 use super::report::DevRecord;
 use crate::backbone::{Backbone, LabelTrie, Readout};
 use crate::error::Result;
-use crate::label_head::LabelHead;
 use crate::predict::PromptCache;
 use crate::predict::scoring::{BatchLimits, Scored, highest, score, softmax};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
-
-/// What adaptation changes, at some step of it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Learned {
-    /// The prompt.
-    pub prompt: SoftPrompt,
-    /// The label head, where one is trained.
-    pub head: Option<LabelHead>,
-}
 
 /// How well a prompt predicts labelled rows.
 #[derive(Clone, Copy, Debug, PartialEq)]

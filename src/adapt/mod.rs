@@ -6,6 +6,7 @@ mod batches;
 mod examples;
 mod head_training;
 mod keep_best;
+mod learned;
 mod optimizer;
 mod options;
 mod report;
@@ -27,7 +28,7 @@ use crate::task::{Example, Task};
 pub use crate::runtime::Control;
 pub use batches::{Batches, batches};
 pub use examples::{TokenizedExamples, tokenize};
-pub use keep_best::Learned;
+pub use learned::Learned;
 pub use optimizer::{AdamW, clip, linear_decay};
 pub use options::{AdaptOptions, AnswerLoss, PromptStart};
 pub use report::{DevRecord, RegularizedRecord, Report, StepRecord, Stopped};
@@ -140,12 +141,7 @@ pub fn adapt(
         max_tokens: options.max_tokens,
         bundle: options.bundle.as_ref().map(|bundle| bundle.digest()).transpose()?,
     };
-    let Learned { prompt, head } = tuned.learned;
-    let adapter = Adapter::new(prompt, task.clone(), lineage, backbone.fingerprint().clone());
-    let adapter = match head {
-        Some(head) => adapter.with_head(head)?,
-        None => adapter,
-    };
+    let adapter = tuned.learned.into_adapter(task.clone(), lineage, backbone.fingerprint().clone())?;
     Ok(Adaptation { adapter, report, iterates: tuned.iterates })
 }
 

@@ -192,7 +192,7 @@ impl Backbone for Toy {
     fn state_loss(
         &self,
         prompt: &SoftPrompt,
-        texts: &[&[u32]],
+        batch: &[Sequence],
         loss: &mut StateLoss<'_>,
         wanted: Wanted,
         _memory_limit: usize,
@@ -201,7 +201,7 @@ impl Backbone for Toy {
         cancel.check()?;
         let mut gradient = vec![0.0; if wanted == Wanted::Loss { 0 } else { prompt.values().len() }];
         let mut total = 0.0;
-        for (first, text) in texts.iter().enumerate() {
+        for (first, Sequence { text, .. }) in batch.iter().enumerate() {
             let mut dstate = vec![0.0; WIDTH];
             total += loss(first, &self.state(prompt, text), &mut dstate);
             let slopes = dstate.iter().zip(self.features(text));
@@ -211,7 +211,7 @@ impl Backbone for Toy {
         Ok(LossAndGradient { loss: total, gradient, pooled })
     }
 
-    fn head_row(&self, token: u32, row: &mut [f32]) {
+    fn output_row(&self, token: u32, row: &mut [f32]) {
         row.fill(0.0);
         row[(1 + token as usize) % WIDTH] = 0.5;
     }

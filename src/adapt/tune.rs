@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::batches::Batches;
 use super::examples::TokenizedExamples;
 use super::head_training::HeadTraining;
-use super::keep_best::{KeepBest, Learned, Quality};
+use super::keep_best::{KeepBest, Quality};
+use super::learned::Learned;
 use super::optimizer::{AdamW, clip, linear_decay};
 use super::options::{AdaptOptions, AnswerLoss};
 use super::report::{DevRecord, RegularizedRecord, StepRecord, Stopped};
@@ -47,6 +48,15 @@ pub(super) struct Tuned {
     pub iterates: Vec<(usize, Learned)>,
 }
 
+/// What was seen of a run so far.
+#[derive(Default)]
+struct Looks {
+    best: Option<KeepBest>,
+    iterates: Vec<(usize, Learned)>,
+    /// How long the last scoring of the dev part took.
+    dev_seconds: f64,
+}
+
 /// Adapts `start` by the options' steps. Errors: `NotFinite` when it diverges, `Cancelled`, those of the backbone.
 pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) -> Result<Tuned> {
     let options = run.options;
@@ -54,30 +64,21 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
     let mut optimizer = AdamW::new(prompt.values().len(), options.weight_decay);
     let mut batches = Batches::new(run.train.len(), options.batch_size, options.seed);
     let mut head = run.start_head(&prompt, &control.cancel)?;
-    let before = Instant::now();
-    let (learned, quality) = run.look(0, &prompt, head.as_ref(), control)?;
-    let mut dev_seconds = before.elapsed().as_secs_f64();
-    let mut best = quality.map(|quality| KeepBest::new(learned.clone(), quality));
+    let mut looks = Looks::default();
+    run.look(0, true, (&prompt, head.as_ref()), &mut looks, control)?;
     let mut steps = Vec::new();
     let mut stopped = Stopped::Steps;
-    let mut iterates = Vec::new();
-    let watched = |done: usize| options.iterates_at.contains(&done);
-    if watched(0) {
-        iterates.push((0, learned));
-    }
     let psi = options.regularization();
     let wanted = if psi.is_some() { Wanted::GradientAndPooled } else { Wanted::Gradient };
     for step in 0..options.steps {
         let positions = batches.next_batch();
+        let batch = run.train.batch(&positions);
         let made = match &mut head {
             Some(head) => {
-                let rows = (run.train, positions.as_slice());
-                head.loss(run.backbone, &prompt, rows, wanted, options.memory_limit, &control.cancel)
+                let labels: Vec<usize> = positions.iter().map(|&at| run.train.labels[at]).collect();
+                head.loss(run.backbone, &prompt, (&batch, &labels), wanted, options.memory_limit, &control.cancel)
             }
-            None => {
-                let batch = run.train.batch(&positions);
-                run.backbone.loss(&prompt, &batch, wanted, options.memory_limit, &control.cancel)
-            }
+            None => run.backbone.loss(&prompt, &batch, wanted, options.memory_limit, &control.cancel),
         };
         let made = made.map_err(|error| diverged_if_not_finite(error, step, options))?;
         let (loss, mut gradient) = (made.loss, made.gradient);
@@ -98,20 +99,10 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
         let done = step + 1;
         control.tell(Progress { stage: Stage::Step, done, total: options.steps, loss, accuracy: f32::NAN })?;
 
-        let late = options.time_limit > 0.0 && run.began.elapsed().as_secs_f64() + dev_seconds >= options.time_limit;
-        let is_last = late || done == options.steps;
-        let is_scored = run.dev.is_some() && (is_last || done % options.eval_every == 0);
-        if is_scored || watched(done) {
-            let before = Instant::now();
-            let (learned, quality) = run.look(done, &prompt, head.as_ref(), control)?;
-            if watched(done) {
-                iterates.push((done, learned.clone()));
-            }
-            if let (true, Some(best), Some(quality)) = (is_scored, &mut best, quality) {
-                best.offer(done, learned, quality);
-                dev_seconds = before.elapsed().as_secs_f64();
-            }
-        }
+        let late =
+            options.time_limit > 0.0 && run.began.elapsed().as_secs_f64() + looks.dev_seconds >= options.time_limit;
+        let is_due = late || done == options.steps || done % options.eval_every == 0;
+        run.look(done, is_due, (&prompt, head.as_ref()), &mut looks, control)?;
         if done == options.steps {
             break;
         }
@@ -119,16 +110,17 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
             stopped = Stopped::TimeLimit;
             break;
         }
-        if options.patience > 0 && best.as_ref().is_some_and(|best| best.without_gain >= options.patience) {
+        if options.patience > 0 && looks.best.as_ref().is_some_and(|best| best.without_gain >= options.patience) {
             stopped = Stopped::Patience;
             break;
         }
     }
+    let Looks { best, iterates, .. } = looks;
     let kept_step = best.as_ref().map_or(steps.len(), |best| best.step);
     let (learned, dev, one_class) = match best {
         Some(best) => (best.learned, best.records, best.quality.one_class),
         None => {
-            let (learned, _) = run.look(steps.len(), &prompt, head.as_ref(), control)?;
+            let (learned, _) = run.learned(&prompt, head.as_ref(), false, &control.cancel)?;
             let one_class = run.probe(&learned, &control.cancel)?;
             (learned, Vec::new(), one_class)
         }
@@ -147,42 +139,80 @@ impl Run<'_> {
         Ok(Some(HeadTraining::new(self.backbone, self.verbalizers, &states)))
     }
 
-    /// What `done` steps have learned, and its quality on the dev part, where there is one.
+    /// After `done` steps, at step 0 too: keeps the iterate where it is asked for and, where a scoring `is_due`, the best on
+    /// the dev part.
     fn look(
         &self,
         done: usize,
-        prompt: &SoftPrompt,
-        head: Option<&HeadTraining>,
+        is_due: bool,
+        (prompt, head): (&SoftPrompt, Option<&HeadTraining>),
+        looks: &mut Looks,
         control: &mut Control<'_>,
-    ) -> Result<(Learned, Option<Quality>)> {
+    ) -> Result<()> {
         control.cancel.check()?;
-        let (head, quality) = match (head, self.dev) {
-            (Some(head), dev) => self.choose_head(prompt, head, dev, &control.cancel)?,
-            (None, Some(dev)) => {
-                (None, Some(Quality::of(self.backbone, prompt, dev, self.labels, self.options, &control.cancel)?))
-            }
-            (None, None) => (None, None),
-        };
-        if let Some(Quality { accuracy, loss, .. }) = quality {
-            control.tell(Progress { stage: Stage::Dev, done, total: self.options.steps, loss, accuracy })?;
+        let is_scored = is_due && self.dev.is_some();
+        let is_watched = self.options.iterates_at.contains(&done);
+        if !is_scored && !is_watched {
+            return Ok(());
         }
-        Ok((Learned { prompt: prompt.clone(), head }, quality))
+        let before = Instant::now();
+        let (learned, quality) = self.learned(prompt, head, is_scored, &control.cancel)?;
+        if is_watched {
+            looks.iterates.push((done, learned.clone()));
+        }
+        let Some(quality) = quality.filter(|_| is_scored) else { return Ok(()) };
+        let Quality { accuracy, loss, .. } = quality;
+        control.tell(Progress { stage: Stage::Dev, done, total: self.options.steps, loss, accuracy })?;
+        match &mut looks.best {
+            Some(best) => best.offer(done, learned, quality),
+            None => looks.best = Some(KeepBest::new(learned, quality)),
+        }
+        looks.dev_seconds = before.elapsed().as_secs_f64();
+        Ok(())
     }
 
-    /// The candidate of `head` with the lowest loss on the dev part, of equals the first; without a dev part the first.
+    /// What has been learned, and its quality on the dev part where it `is_scored` or the dev part chose the head.
+    fn learned(
+        &self,
+        prompt: &SoftPrompt,
+        head: Option<&HeadTraining>,
+        is_scored: bool,
+        cancel: &Cancel,
+    ) -> Result<(Learned, Option<Quality>)> {
+        let with = |head| Learned { prompt: prompt.clone(), head };
+        match (head, self.dev) {
+            (Some(head), Some(dev)) => {
+                let (head, quality) = self.choose_head(prompt, head, dev, cancel)?;
+                Ok((with(Some(head)), Some(quality)))
+            }
+            (Some(head), None) => {
+                let states = self.states(prompt, self.train, cancel)?;
+                Ok((with(Some(head.fitted(&states, &self.train.labels)?)), None))
+            }
+            (None, Some(dev)) if is_scored => {
+                let quality = Quality::of(self.backbone, prompt, dev, self.labels, self.options, cancel)?;
+                Ok((with(None), Some(quality)))
+            }
+            (None, _) => Ok((with(None), None)),
+        }
+    }
+
+    /// The candidate of `head` with the lowest loss on the dev part, of equals the first.
     fn choose_head(
         &self,
         prompt: &SoftPrompt,
         head: &HeadTraining,
-        dev: Option<&TokenizedExamples>,
+        dev: &TokenizedExamples,
         cancel: &Cancel,
-    ) -> Result<(Option<LabelHead>, Option<Quality>)> {
+    ) -> Result<(LabelHead, Quality)> {
         let candidates = head.candidates(&self.states(prompt, self.train, cancel)?, &self.train.labels)?;
-        let Some(dev) = dev else { return Ok((candidates.into_iter().next(), None)) };
         let states = self.states(prompt, dev, cancel)?;
-        let scored = candidates.into_iter().map(|head| (Quality::of_scores(&states.scores(&head), &dev.labels), head));
-        let best = scored.reduce(|best, next| if next.0.loss < best.0.loss { next } else { best });
-        Ok(best.map_or((None, None), |(quality, head)| (Some(head), Some(quality))))
+        let scored = candidates.into_iter().map(|head| {
+            let quality = Quality::of_scores(&states.scores(&head), &dev.labels);
+            (head, quality)
+        });
+        let best = scored.reduce(|best, next| if next.1.loss < best.1.loss { next } else { best });
+        best.ok_or_else(|| Error::new(Status::Internal, "a label head in training without candidates"))
     }
 
     /// Whether `learned` gives training rows, some hundred of them evenly spread, one label.
@@ -197,8 +227,7 @@ impl Run<'_> {
     }
 
     fn states(&self, prompt: &SoftPrompt, examples: &TokenizedExamples, cancel: &Cancel) -> Result<AnswerStates> {
-        let texts: Vec<&[u32]> = examples.sequences.iter().map(|sequence| sequence.text.as_slice()).collect();
-        AnswerStates::of(self.backbone, prompt, &texts, self.options.memory_limit, cancel)
+        AnswerStates::of(self.backbone, prompt, &examples.sequences, self.options.memory_limit, cancel)
     }
 }
 

@@ -211,8 +211,7 @@ fn a_head_is_trained_and_kept_beside_the_prompt() {
         assert!(tuned.steps[59].loss < 0.7 * tuned.steps[0].loss);
         let head = tuned.learned.head.unwrap();
         assert_eq!((head.labels(), head.width()), (3, toy.width()));
-        let texts: Vec<&[u32]> = dev.sequences.iter().map(|sequence| sequence.text.as_slice()).collect();
-        let states = AnswerStates::of(&toy, &tuned.learned.prompt, &texts, 0, &Cancel::new()).unwrap();
+        let states = AnswerStates::of(&toy, &tuned.learned.prompt, &dev.sequences, 0, &Cancel::new()).unwrap();
         let quality = Quality::of_scores(&states.scores(&head), &dev.labels);
         assert_eq!(quality.accuracy, 1.0);
         assert!(!tuned.one_class);
@@ -226,8 +225,7 @@ fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss() {
     let tuned = tuned(&toy, Some(&dev), &with_head()).unwrap();
     let train = toy.examples(&[10, 10, 10]);
     let states = |examples: &TokenizedExamples, prompt: &SoftPrompt| {
-        let texts: Vec<&[u32]> = examples.sequences.iter().map(|sequence| sequence.text.as_slice()).collect();
-        AnswerStates::of(&toy, prompt, &texts, 0, &Cancel::new()).unwrap()
+        AnswerStates::of(&toy, prompt, &examples.sequences, 0, &Cancel::new()).unwrap()
     };
     let kept =
         Quality::of_scores(&states(&dev, &tuned.learned.prompt).scores(&tuned.learned.head.unwrap()), &dev.labels);
@@ -242,4 +240,17 @@ fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss() {
         .collect();
     assert_eq!(tuned.dev[0].loss, losses.iter().copied().fold(f32::INFINITY, f32::min));
     assert!(losses.len() == 5 && losses.iter().any(|loss| *loss != losses[0]));
+}
+
+#[test]
+fn iterates_are_not_scored_where_no_scoring_is_due() {
+    let toy = Toy::new();
+    let dev = toy.examples(&[6, 6, 6]);
+    for options in [options(), with_head()] {
+        let watched = AdaptOptions { iterates_at: vec![3, 7], ..options.clone() };
+        let (plain, watched) = (tuned(&toy, Some(&dev), &options), tuned(&toy, Some(&dev), &watched));
+        let (plain, watched) = (plain.unwrap(), watched.unwrap());
+        assert_eq!(watched.iterates.len(), 2);
+        assert_eq!((plain.dev, plain.learned), (watched.dev, watched.learned));
+    }
 }

@@ -54,7 +54,7 @@ impl Backbone for Named {
     fn state_loss(
         &self,
         _: &SoftPrompt,
-        _: &[&[u32]],
+        _: &[Sequence],
         _: &mut StateLoss<'_>,
         _: Wanted,
         _: usize,
@@ -63,7 +63,7 @@ impl Backbone for Named {
         fail(Status::Internal, "only a name")
     }
 
-    fn head_row(&self, _: u32, _: &mut [f32]) {}
+    fn output_row(&self, _: u32, _: &mut [f32]) {}
 
     fn score(&self, _: &[&dyn PromptState], _: &[&[u32]], _: &[Readout<'_>], _: &Cancel) -> Result<Vec<Vec<f32>>> {
         fail(Status::Internal, "only a name")

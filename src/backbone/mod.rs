@@ -60,6 +60,11 @@ impl Sequence {
         Self { text, answer, given: Vec::new(), among: Vec::new() }
     }
 
+    /// The text alone: an answer of one token is predicted and not read, so that which one does not matter.
+    fn unanswered(&self) -> Self {
+        Self { given: self.given.clone(), ..Self::new(self.text.clone(), vec![0]) }
+    }
+
     /// For each token of the answer the tokens that the loss tells it apart from; an empty list is the whole vocabulary.
     fn rivals(&self) -> impl Iterator<Item = &[u32]> {
         (0..self.answer.len()).map(|at| self.among.get(at).map_or(&[][..], |tokens| tokens))
@@ -195,15 +200,15 @@ pub trait Backbone: Send + Sync {
         cancel: &Cancel,
     ) -> Result<LossAndGradient>;
 
-    /// A loss of the answer states of `texts` and its gradient to the prompt, as [`Backbone::loss`] gives them of the
-    /// answers' tokens. An answer state is what the network predicts the first token of an answer from: the row behind the
+    /// A loss of the answer states of `batch` and its gradient to the prompt, as [`Backbone::loss`] gives them of the
+    /// answers' tokens; answers are not read. An answer state is what the network predicts the first token of an answer from: the row behind the
     /// final norm of the text's last token, or of the decoder's where there is one.
     ///
     /// Errors: those of [`Backbone::loss`].
     fn state_loss(
         &self,
         prompt: &SoftPrompt,
-        texts: &[&[u32]],
+        batch: &[Sequence],
         loss: &mut StateLoss<'_>,
         wanted: Wanted,
         memory_limit: usize,
@@ -212,7 +217,7 @@ pub trait Backbone: Send + Sync {
 
     /// The row of the output head for `token`, written to `row` (d values): its logit is their product with the state.
     /// `token` must be below the vocabulary.
-    fn head_row(&self, token: u32, row: &mut [f32]);
+    fn output_row(&self, token: u32, row: &mut [f32]);
 
     /// The pooled state of each text alone, without a prompt: the mean over its rows after the final norm (of the encoder
     /// where there is one), (texts, d) row by row. A sentence embedding.

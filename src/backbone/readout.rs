@@ -13,8 +13,8 @@ pub enum Readout<'a> {
     Head(&'a LabelHead),
 }
 
-/// A loss of answer states, one micro-batch at a time: given the position of the micro-batch's first text, its states
-/// (texts, d) and room for the gradient (texts, d; zeros), it gives the micro-batch's share of the loss and writes the
+/// A loss of answer states, one micro-batch at a time: given the position of the micro-batch's first example, its states
+/// (examples, d) and room for the gradient (examples, d; zeros), it gives the micro-batch's share of the loss and writes the
 /// share's gradient.
 pub type StateLoss<'a> = dyn FnMut(usize, &[f32], &mut [f32]) -> f32 + Send + 'a;
 

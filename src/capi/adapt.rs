@@ -36,7 +36,7 @@ pub const SUPMER_ANSWER_LOSS_VOCABULARY: supmer_answer_loss = 1;
 /// The other labels alone: no step is spent on making the labels likely among all words, so few steps go further.
 pub const SUPMER_ANSWER_LOSS_LABELS: supmer_answer_loss = 2;
 /// The other labels alone, by a label head: rows that are trained beside the prompt, begun at the verbalizers' and kept in
-/// the adapter, score the labels in their place. The most accurate for 8 to 32 examples a label; the verbalizers then
+/// the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers then
 /// matter little.
 pub const SUPMER_ANSWER_LOSS_HEAD: supmer_answer_loss = 3;
 

@@ -173,7 +173,7 @@ pub unsafe extern "C" fn supmer_adapter_label_name(adapter: *const supmer_adapte
     name.map_or(std::ptr::null(), |n| n.as_ptr())
 }
 
-/// Versions of the adapter format that this library reads; it writes the newest.
+/// Versions of the adapter format that this library reads; it writes the oldest that holds the adapter.
 ///
 /// - `oldest`, `newest`: receive the range; NULL leaves one out.
 /// - Errors: none.

@@ -1,7 +1,7 @@
-//! The answer states of texts: what a label head reads.
+//! The answer states of examples: what a label head reads.
 
 use super::LabelHead;
-use crate::backbone::{Backbone, Wanted};
+use crate::backbone::{Backbone, Sequence, Wanted};
 use crate::error::Result;
 use crate::predict::scoring::BatchLimits;
 use crate::runtime::Cancel;
@@ -14,23 +14,23 @@ pub(crate) struct AnswerStates {
 }
 
 impl AnswerStates {
-    /// The states of `texts` under `prompt`. Errors: those of the backbone.
+    /// The states of `examples` under `prompt`. Errors: those of the backbone.
     pub fn of(
         backbone: &dyn Backbone,
         prompt: &SoftPrompt,
-        texts: &[&[u32]],
+        examples: &[Sequence],
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<Self> {
         let width = backbone.width();
-        let mut values = vec![0.0; texts.len() * width];
+        let mut values = vec![0.0; examples.len() * width];
         let rows = BatchLimits::new(0, memory_limit, width).rows;
-        for (texts, place) in texts.chunks(rows).zip(values.chunks_mut(rows * width)) {
+        for (batch, place) in examples.chunks(rows).zip(values.chunks_mut(rows * width)) {
             let mut keep = |first: usize, states: &[f32], _: &mut [f32]| {
                 place[first * width..][..states.len()].copy_from_slice(states);
                 0.0
             };
-            backbone.state_loss(prompt, texts, &mut keep, Wanted::Loss, memory_limit, cancel)?;
+            backbone.state_loss(prompt, batch, &mut keep, Wanted::Loss, memory_limit, cancel)?;
         }
         Ok(Self { width, values })
     }

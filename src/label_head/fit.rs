@@ -39,7 +39,7 @@ pub(crate) fn verbalizer_rows<'a>(
         let start = rows.len();
         rows.resize(start + d, 0.0);
         for &token in tokens {
-            backbone.head_row(token, &mut row);
+            backbone.output_row(token, &mut row);
             rows[start..].iter_mut().zip(&row).for_each(|(mean, x)| *mean += x / tokens.len() as f32);
         }
     }

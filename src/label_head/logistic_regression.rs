@@ -210,7 +210,7 @@ mod tests {
         let fitted = LogisticRegression::fit(data, 3, 0.01);
         let objective = Objective { data, classes: 3, stride: 21, strength: 0.01 };
         let (value, gradient) = objective.at(&fitted.weights);
-        assert!(gradient.iter().all(|g| g.abs() < 1e-4), "{value}");
+        assert!(gradient.iter().all(|g| g.abs() <= 60.0 * TOLERANCE), "{value}");
         assert!(rows.iter().zip(&labels).all(|(row, &label)| fitted.predict(row)[label] > 0.9));
     }
 }

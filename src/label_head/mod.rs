@@ -8,9 +8,11 @@ mod scaling;
 
 use crate::error::{Result, Status, fail};
 use crate::limits::{MAX_LABELS, MAX_WIDTH};
+use crate::predict::scoring::softmax;
 
 pub(crate) use answer_states::AnswerStates;
-pub(crate) use fit::{dot, fit, verbalizer_rows};
+use fit::dot;
+pub(crate) use fit::{fit, verbalizer_rows};
 pub use logistic_regression::{Labelled, LogisticRegression};
 pub(crate) use scaling::Scaling;
 
@@ -40,7 +42,10 @@ impl LabelHead {
             );
         }
         if !rows.iter().chain(&biases).all(|value| value.is_finite()) {
-            return fail(Status::NotFinite, "a label head holds a value that is not finite");
+            return fail(
+                Status::NotFinite,
+                "a label head holds a value that is not finite; a lower learning rate keeps its training from diverging",
+            );
         }
         Ok(Self { width, rows, biases })
     }
@@ -63,6 +68,19 @@ impl LabelHead {
     /// The bias of every label.
     pub fn biases(&self) -> &[f32] {
         &self.biases
+    }
+
+    /// Cross entropy in nats of the label `gold` for the answer state `state`, and its gradient to the logits, both times
+    /// `share`; the gradient to the state is added to `dstate`.
+    pub(crate) fn cross_entropy(&self, state: &[f32], gold: usize, share: f32, dstate: &mut [f32]) -> (f32, Vec<f32>) {
+        let probabilities = softmax(&self.logits(state));
+        let loss = -probabilities[gold].max(f64::MIN_POSITIVE).ln();
+        let mut errors: Vec<f32> = probabilities.iter().map(|&p| share * p as f32).collect();
+        errors[gold] -= share;
+        for (row, error) in self.rows.chunks_exact(self.width).zip(&errors) {
+            dstate.iter_mut().zip(row).for_each(|(g, w)| *g += error * w);
+        }
+        (share * loss as f32, errors)
     }
 
     /// The logit of every label for the answer state `state` (d).

@@ -35,11 +35,6 @@ impl Scaling {
         self.mean.len()
     }
 
-    /// The deviation of every value.
-    pub fn deviation(&self) -> &[f32] {
-        &self.deviation
-    }
-
     /// `state` scaled.
     pub fn apply(&self, state: &[f32]) -> Vec<f32> {
         state.iter().zip(&self.mean).zip(&self.deviation).map(|((x, m), s)| (x - m) / s).collect()

@@ -28,6 +28,12 @@ pub(super) struct Network<'a> {
     pub memory_limit: usize,
 }
 
+impl Network<'_> {
+    fn states(self, prompt: &SoftPrompt, examples: &[Sequence], cancel: &Cancel) -> Result<AnswerStates> {
+        AnswerStates::of(self.backbone, prompt, examples, self.memory_limit, cancel)
+    }
+}
+
 impl TaskHead {
     /// The head fitted to the states of `support` under `prompt`.
     ///
@@ -42,10 +48,8 @@ impl TaskHead {
         let sequences: Vec<&Sequence> = support.iter().flatten().collect();
         let answers = sequences.first().and_then(|sequence| sequence.among.first()).ok_or_else(no_answers)?.clone();
         let labels = sequences.iter().map(|sequence| label(&answers, sequence)).collect::<Result<Vec<usize>>>()?;
-        let texts: Vec<&[u32]> = sequences.iter().map(|sequence| sequence.text.as_slice()).collect();
-        let Network { backbone, memory_limit } = network;
-        let states = AnswerStates::of(backbone, prompt, &texts, memory_limit, cancel)?;
-        let prior = verbalizer_rows(backbone, answers.chunks(1));
+        let states = network.states(prompt, &support.concat(), cancel)?;
+        let prior = verbalizer_rows(network.backbone, answers.chunks(1));
         let head = fit(&states, &labels, &prior, &[STRENGTH])?.remove(0);
         Ok(Self { answers, head })
     }
@@ -60,23 +64,12 @@ impl TaskHead {
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
         let labels = batch.iter().map(|sequence| label(&self.answers, sequence)).collect::<Result<Vec<usize>>>()?;
-        let texts: Vec<&[u32]> = batch.iter().map(|sequence| sequence.text.as_slice()).collect();
         let (d, share) = (self.head.width(), 1.0 / batch.len() as f32);
         let mut loss = |first: usize, states: &[f32], dstates: &mut [f32]| {
-            let mut sum = 0.0;
-            for ((state, dstate), &gold) in
-                states.chunks_exact(d).zip(dstates.chunks_exact_mut(d)).zip(&labels[first..])
-            {
-                let probabilities = softmax(&self.head.logits(state));
-                sum -= probabilities[gold].max(f64::MIN_POSITIVE).ln();
-                for (c, (row, p)) in self.head.rows().chunks_exact(d).zip(&probabilities).enumerate() {
-                    let error = share * (*p as f32 - f32::from(u8::from(c == gold)));
-                    dstate.iter_mut().zip(row).for_each(|(g, w)| *g += error * w);
-                }
-            }
-            sum as f32 * share
+            let rows = states.chunks_exact(d).zip(dstates.chunks_exact_mut(d)).zip(&labels[first..]);
+            rows.map(|((state, dstate), &gold)| self.head.cross_entropy(state, gold, share, dstate).0).sum()
         };
-        network.backbone.state_loss(prompt, &texts, &mut loss, wanted, network.memory_limit, cancel)
+        network.backbone.state_loss(prompt, batch, &mut loss, wanted, network.memory_limit, cancel)
     }
 
     /// How many of `batch` get their gold label.
@@ -87,8 +80,7 @@ impl TaskHead {
         batch: &[Sequence],
         cancel: &Cancel,
     ) -> Result<usize> {
-        let texts: Vec<&[u32]> = batch.iter().map(|sequence| sequence.text.as_slice()).collect();
-        let states = AnswerStates::of(network.backbone, prompt, &texts, network.memory_limit, cancel)?;
+        let states = network.states(prompt, batch, cancel)?;
         let mut right = 0;
         for (scores, sequence) in states.scores(&self.head).iter().zip(batch) {
             right += usize::from(highest(&softmax(scores)) == label(&self.answers, sequence)?);

@@ -34,14 +34,13 @@ impl Llama {
     pub(super) fn answer_state_loss(
         &self,
         prompt: &SoftPrompt,
-        texts: &[&[u32]],
+        batch: &[Sequence],
         loss: &mut StateLoss<'_>,
         wanted: Wanted,
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
-        // An answer of one token is predicted, not read: which one does not matter.
-        let batch: Vec<Sequence> = texts.iter().map(|text| Sequence::new(text.to_vec(), vec![0])).collect();
+        let batch: Vec<Sequence> = batch.iter().map(Sequence::unanswered).collect();
         let mut loss = |first: usize, _: &[Sequence], hidden: &[f32], dhidden: Option<&mut Vec<f32>>, head: &mut _| {
             self.head_state_loss(hidden, dhidden, head, &mut |states, gradient| loss(first, states, gradient))
         };

@@ -129,16 +129,16 @@ impl Backbone for Llama {
     fn state_loss(
         &self,
         prompt: &SoftPrompt,
-        texts: &[&[u32]],
+        batch: &[Sequence],
         loss: &mut StateLoss<'_>,
         wanted: Wanted,
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
-        self.answer_state_loss(prompt, texts, loss, wanted, memory_limit, cancel)
+        self.answer_state_loss(prompt, batch, loss, wanted, memory_limit, cancel)
     }
 
-    fn head_row(&self, token: u32, row: &mut [f32]) {
+    fn output_row(&self, token: u32, row: &mut [f32]) {
         self.head().expand(token as usize, 0, row);
     }
 

@@ -54,15 +54,14 @@ impl T5 {
     pub(super) fn answer_state_loss(
         &self,
         prompt: &SoftPrompt,
-        texts: &[&[u32]],
+        batch: &[Sequence],
         loss: &mut StateLoss<'_>,
         wanted: Wanted,
         memory_limit: usize,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
         let d = self.network.width();
-        // An answer of one token is predicted, not read: which one does not matter.
-        let batch: Vec<Sequence> = texts.iter().map(|text| Sequence::new(text.to_vec(), vec![0])).collect();
+        let batch: Vec<Sequence> = batch.iter().map(Sequence::unanswered).collect();
         let mut loss = |part: Part<'_>, rows: &[f32]| {
             let states: Vec<f32> =
                 rows.chunks_exact(d).skip(PREFIX_ROWS - 1).step_by(PREFIX_ROWS).flatten().copied().collect();

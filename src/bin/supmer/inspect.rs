@@ -136,6 +136,7 @@ fn describe_adapter(path: &Path) -> Outcome<Value> {
         "task": adapter.task(),
         "lineage": short_json(adapter.lineage())?,
         "fingerprint": adapter.fingerprint(),
+        "label_head": adapter.head().is_some(),
         "prompt": { "rows": prompt.rows(), "width": prompt.width(), "row_norms": short_json(&row_norms(prompt))? },
         "file_bytes": bytes_on_disk(path)?,
     }))

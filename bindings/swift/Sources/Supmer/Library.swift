@@ -11,7 +11,7 @@ public enum Library {
     /// ABI of the header that this package was built with.
     public static var requiredABI: UInt32 { UInt32(SUPMER_ABI_VERSION) }
 
-    /// Versions of the adapter format that this library reads; it writes the newest.
+    /// Versions of the adapter format that this library reads; it writes the oldest that holds the adapter.
     public static var adapterFormats: ClosedRange<UInt32> { range(supmer_adapter_format_range) }
 
     /// Versions of the bundle format that this library reads; it writes the newest.

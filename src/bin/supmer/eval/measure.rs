@@ -215,13 +215,9 @@ impl<'a> Bench<'a> {
         let probabilities = self.test(&adapter, model)?;
         let predict_seconds = start.elapsed().as_secs_f64();
         let mut accuracy_at_steps = BTreeMap::new();
-        for (step, Learned { prompt, head }) in iterates {
-            let adapter =
-                Adapter::new(prompt, self.plan.task.clone(), adapter.lineage().clone(), adapter.fingerprint().clone());
-            let adapter = match head {
-                Some(head) => adapter.with_head(head)?,
-                None => adapter,
-            };
+        for (step, learned) in iterates {
+            let (lineage, fingerprint) = (adapter.lineage().clone(), adapter.fingerprint().clone());
+            let adapter = learned.into_adapter(self.plan.task.clone(), lineage, fingerprint)?;
             accuracy_at_steps.insert(step, accuracy(&self.plan.gold, &self.test(&adapter, model)?));
         }
         Ok(Solved { probabilities, accuracy_at_steps, adapt_seconds, predict_seconds, chosen, warnings })
