@@ -16,8 +16,8 @@ PREFIX := /usr/local
 DESTDIR :=
 LIBDIR := lib
 
-.PHONY: help demo test test-examples test-c test-abi test-cpp test-go test-swift test-install swift-root check check-report \
-	check-targets bench bench-mixed bench-bindings bench-peers build library install dist models minilm print-model \
+.PHONY: help demo test test-examples test-c test-threads test-abi test-cpp test-go test-swift test-install swift-root \
+	check check-report check-targets bench bench-mixed bench-bindings bench-peers build library install dist models minilm print-model \
 	print-minilm header expected abi clean
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo 'make swift-root     make a Debian with Swift in $(CACHE)/swift-root (3 GB; needs Debian or Ubuntu, and root)'
 	@echo 'make test-install   install from a clean clone and build the examples against that'
 	@echo 'make test-c         C programs: plainly, under valgrind, and with AddressSanitizer and LeakSanitizer'
+	@echo 'make test-threads   calls from many threads under ThreadSanitizer'
 	@echo 'make test-abi       compare the header with the committed ABI'
 	@echo 'make check          formatting, lints and documentation, warnings are errors'
 	@echo 'make check-report   open the page of a short training run in headless Chromium and keep a screenshot'
@@ -78,6 +79,13 @@ test-c:
 	@scripts/need.sh cargo cc valgrind
 	cargo test --features $(TESTED_FEATURES) --test c_abi --no-run
 	scripts/test_c.sh "$(abspath $(DEBUG)/deps)"
+
+# Calls from many threads under ThreadSanitizer, which wants the standard library built with it, an unstable option of the
+# compiler; in a folder of its own, since everything is compiled anew.
+test-threads:
+	@scripts/need.sh cargo cc rust-src
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=thread CARGO_TARGET_DIR=$(or $(CARGO_TARGET_DIR),target)/threads \
+		cargo test -Zbuild-std --target $$(rustc -vV | sed -n 's/^host: //p') --test predict --test c_abi threads
 
 test-abi:
 	@scripts/need.sh cc abidw

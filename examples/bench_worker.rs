@@ -127,7 +127,8 @@ fn meta<'a>(
     Ok(Box::new(move |i| {
         let third = order[i].len() / 3;
         let part = |at: usize| examples.batch(&order[i][at * third..(at + 1) * third]);
-        let task = MetaTask { support: vec![part(0)], query: vec![(part(1), part(2))], domain_similarity: 0.5 };
+        let query = vec![(part(1), part(2))];
+        let task = MetaTask { support: vec![part(0)], query, partner_support: Vec::new(), domain_similarity: 0.5 };
         let record = state.step(&learner, &[task], &meta, &mut |_| LAMBDA, &Cancel::new())?;
         Ok(json!({ "loss": record.tasks[0].query_loss }))
     }))

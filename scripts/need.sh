@@ -1,6 +1,6 @@
 #!/bin/sh
 # Ends with one line for the first of the given tools that is missing: cargo, cc, c++, cmake, go, pkg-config, python3, pip, valgrind,
-# abidw, chromium.
+# abidw, chromium, rust-src.
 set -eu
 
 missing() {
@@ -51,6 +51,10 @@ for tool in "$@"; do
         ;;
     abidw)
         command -v abidw >/dev/null 2>&1 || missing abidw "apt-get install abigail-tools"
+        ;;
+    rust-src)
+        [ -e "$(rustc --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ] ||
+            missing "the source of Rust's standard library" "rustup component add rust-src"
         ;;
     *)
         missing "$tool" "need.sh does not know it"

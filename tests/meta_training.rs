@@ -56,6 +56,7 @@ fn meta_task(model: &Model) -> MetaTask<Vec<Sequence>> {
     MetaTask {
         support: vec![rain[..2].to_vec(), rain[2..4].to_vec()],
         query: vec![(rain[4..].to_vec(), wind[..2].to_vec())],
+        partner_support: Vec::new(),
         domain_similarity: 0.6,
     }
 }

@@ -16,7 +16,7 @@ pub struct Mixture<'a> {
 
 impl Mixture<'_> {
     /// `InvalidArgument` unless the batches pair, answer token by answer token, and lambda lies in 0..1.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let Self { own, other, lambda } = self;
         let pairs = own.len() == other.len() && own.iter().zip(*other).all(|(a, b)| a.answer.len() == b.answer.len());
         if pairs && (0.0..=1.0).contains(lambda) {

@@ -1,5 +1,7 @@
 //! Heads fitted to labelled answer states: corrections of given rows, the smaller the stronger the penalty.
 
+use ndarray::Axis;
+
 use super::{AnswerStates, LabelHead, Labelled, LogisticRegression, Scaling};
 use crate::backbone::Backbone;
 use crate::error::Result;
@@ -20,9 +22,8 @@ pub(crate) fn fit(states: &AnswerStates, labels: &[usize], prior: &[f32], streng
             Some(before) => before.refit(data, strength),
             None => LogisticRegression::fit(data, prior.len() / d, strength),
         };
-        let deltas = fitted.weights().flat_map(|weights| &weights[..d]);
-        let biases = fitted.weights().map(|weights| &weights[d]);
-        heads.push(scaling.head(prior, &deltas.chain(biases).map(|&w| w as f32).collect::<Vec<f32>>())?);
+        let (deltas, biases) = fitted.weights().view().split_at(Axis(1), d);
+        heads.push(scaling.head(prior, &deltas.iter().chain(&biases).map(|&w| w as f32).collect::<Vec<f32>>())?);
         before = Some(fitted);
     }
     Ok(heads)

@@ -2,22 +2,22 @@
 
 use std::collections::VecDeque;
 
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array1, Array2, ArrayViewMut1, s};
+
 /// Pairs of steps and changes of the gradient that are remembered.
 const MEMORY: usize = 10;
 /// Most iterations.
 const MAX_ITERATIONS: usize = 1_000;
 /// The fit is done when no derivative is larger than this for each row.
 const TOLERANCE: f64 = 1e-6;
-/// Numbers that are added side by side.
-const LANES: usize = 8;
 /// Share of the promised decrease that a step has to bring (Armijo).
 const SUFFICIENT: f64 = 1e-4;
 
 /// A linear classifier of rows of numbers.
 pub struct LogisticRegression {
     /// Weights of the inputs and then the bias, class by class.
-    weights: Vec<f64>,
-    classes: usize,
+    weights: Array2<f64>,
 }
 
 /// Rows of numbers, all equally many, with their classes.
@@ -35,90 +35,82 @@ impl LogisticRegression {
     /// Minimises the cross entropy summed over `data` plus `strength` / 2 times the squared weights, biases and offsets
     /// free.
     pub fn fit(data: Labelled<'_>, classes: usize, strength: f64) -> Self {
-        let stride = data.rows.first().map_or(0, Vec::len) + 1;
-        Self { weights: vec![0.0; classes * stride], classes }.refit(data, strength)
+        let width = data.rows.first().map_or(0, Vec::len);
+        Self { weights: Array2::zeros((classes, width + 1)) }.refit(data, strength)
     }
 
     /// [`LogisticRegression::fit`], begun at the weights of this fit to the same inputs: faster where they are close.
     pub fn refit(&self, data: Labelled<'_>, strength: f64) -> Self {
-        let (classes, stride) = (self.classes, self.weights.len() / self.classes);
-        let objective = Objective { data, classes, stride, strength };
+        let objective = Objective::new(data, self.weights.nrows(), strength);
         let tolerance = TOLERANCE * data.rows.len() as f64;
-        Self { weights: minimise(self.weights.clone(), tolerance, |weights| objective.at(weights)), classes }
+        Self { weights: minimise(self.weights.clone(), tolerance, |weights| objective.at(weights)) }
     }
 
     /// Weights of the inputs and then the bias, class by class.
-    pub fn weights(&self) -> impl Iterator<Item = &[f64]> {
-        self.weights.chunks_exact(self.weights.len() / self.classes)
+    pub(super) fn weights(&self) -> &Array2<f64> {
+        &self.weights
     }
 
     /// Probability of every class, without an offset.
     pub fn predict(&self, row: &[f32]) -> Vec<f32> {
-        softmax(logits(&self.weights, self.classes, row)).into_iter().map(|p| p as f32).collect()
+        let input: Array1<f64> = row.iter().map(|&x| f64::from(x)).chain([1.0]).collect();
+        let mut logits = self.weights.dot(&input);
+        softmax(&mut logits.view_mut());
+        logits.iter().map(|&p| p as f32).collect()
     }
 }
 
 struct Objective<'a> {
-    data: Labelled<'a>,
-    classes: usize,
-    /// Weights of a class.
-    stride: usize,
+    /// The rows, a 1 for the bias behind each.
+    inputs: Array2<f64>,
+    labels: &'a [usize],
+    /// What the logits begin with, (rows, classes).
+    offsets: Array2<f64>,
     strength: f64,
 }
 
-impl Objective<'_> {
+impl<'a> Objective<'a> {
+    fn new(data: Labelled<'a>, classes: usize, strength: f64) -> Self {
+        let Labelled { rows, labels, offsets } = data;
+        let width = rows.first().map_or(0, Vec::len);
+        let input = |(row, column): (usize, usize)| rows[row].get(column).map_or(1.0, |&x| f64::from(x));
+        let offset = |(row, class): (usize, usize)| offsets.get(row).map_or(0.0, |of_row| f64::from(of_row[class]));
+        Self {
+            inputs: Array2::from_shape_fn((rows.len(), width + 1), input),
+            labels,
+            offsets: Array2::from_shape_fn((rows.len(), classes), offset),
+            strength,
+        }
+    }
+
     /// Value and gradient.
-    fn at(&self, weights: &[f64]) -> (f64, Vec<f64>) {
+    fn at(&self, weights: &Array2<f64>) -> (f64, Array2<f64>) {
+        let mut errors = self.offsets.clone();
+        general_mat_mul(1.0, &self.inputs, &weights.t(), 1.0, &mut errors);
         let mut value = 0.0;
-        let mut gradient = vec![0.0; weights.len()];
-        for (at, (row, &label)) in self.data.rows.iter().zip(self.data.labels).enumerate() {
-            let mut logits = logits(weights, self.classes, row);
-            if let Some(offsets) = self.data.offsets.get(at) {
-                logits.iter_mut().zip(offsets).for_each(|(logit, &offset)| *logit += f64::from(offset));
-            }
-            let p = softmax(logits);
-            value -= p[label].max(f64::MIN_POSITIVE).ln();
-            for (class, of_class) in gradient.chunks_exact_mut(self.stride).enumerate() {
-                let error = p[class] - f64::from(u8::from(class == label));
-                of_class.iter_mut().zip(row).for_each(|(g, &x)| *g += error * f64::from(x));
-                of_class[self.stride - 1] += error;
-            }
+        for (mut row, &label) in errors.rows_mut().into_iter().zip(self.labels) {
+            softmax(&mut row);
+            value -= row[label].max(f64::MIN_POSITIVE).ln();
+            row[label] -= 1.0;
         }
-        for (of_class, own) in gradient.chunks_exact_mut(self.stride).zip(weights.chunks_exact(self.stride)) {
-            for (g, w) in of_class.iter_mut().zip(own).take(self.stride - 1) {
-                *g += self.strength * w;
-                value += 0.5 * self.strength * w * w;
-            }
-        }
+        let mut gradient = Array2::zeros(weights.raw_dim());
+        general_mat_mul(1.0, &errors.t(), &self.inputs, 0.0, &mut gradient);
+        let penalized = weights.slice(s![.., ..-1]);
+        gradient.slice_mut(s![.., ..-1]).scaled_add(self.strength, &penalized);
+        value += 0.5 * self.strength * penalized.iter().map(|w| w * w).sum::<f64>();
         (value, gradient)
     }
 }
 
-fn logits(weights: &[f64], classes: usize, row: &[f32]) -> Vec<f64> {
-    let of_class = weights.chunks_exact(weights.len() / classes);
-    of_class.map(|of_class| product(of_class, row) + of_class[row.len()]).collect()
-}
-
-/// The product of the first weights with `row`, summed in lanes that a processor adds at once.
-fn product(weights: &[f64], row: &[f32]) -> f64 {
-    let mut lanes = [0.0; LANES];
-    let (rows, rest) = row.as_chunks::<LANES>();
-    for (weights, row) in weights.chunks_exact(LANES).zip(rows) {
-        (0..LANES).for_each(|i| lanes[i] += weights[i] * f64::from(row[i]));
-    }
-    let tail = weights[row.len() - rest.len()..].iter().zip(rest).map(|(w, &x)| w * f64::from(x));
-    lanes.iter().sum::<f64>() + tail.sum::<f64>()
-}
-
-fn softmax(logits: Vec<f64>) -> Vec<f64> {
-    let highest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> = logits.into_iter().map(|logit| (logit - highest).exp()).collect();
-    let total: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / total).collect()
+fn softmax(row: &mut ArrayViewMut1<'_, f64>) {
+    let highest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    row.mapv_inplace(|logit| (logit - highest).exp());
+    let total = row.sum();
+    *row /= total;
 }
 
 /// A minimum of the convex function whose value and gradient `at` gives.
-fn minimise(mut x: Vec<f64>, tolerance: f64, at: impl Fn(&[f64]) -> (f64, Vec<f64>)) -> Vec<f64> {
+fn minimise(mut x: Array2<f64>, tolerance: f64, at: impl Fn(&Array2<f64>) -> (f64, Array2<f64>)) -> Array2<f64> {
     let (mut value, mut gradient) = at(&x);
     let mut memory = VecDeque::new();
     for _ in 0..MAX_ITERATIONS {
@@ -130,14 +122,14 @@ fn minimise(mut x: Vec<f64>, tolerance: f64, at: impl Fn(&[f64]) -> (f64, Vec<f6
         // The first step has no measure of the curvature: it moves by the length 1 at most.
         let first = if memory.is_empty() { (1.0 / dot(&gradient, &gradient).sqrt()).min(1.0) } else { 1.0 };
         let tried = std::iter::successors(Some(first), |step| Some(step / 2.0)).take(60).find_map(|step| {
-            let moved: Vec<f64> = x.iter().zip(&direction).map(|(x, d)| x + step * d).collect();
+            let mut moved = x.clone();
+            moved.scaled_add(step, &direction);
             let (lower, gradient) = at(&moved);
             (lower <= value + SUFFICIENT * step * slope).then_some((moved, lower, gradient))
         });
         // No step goes down any more: this is as low as the numbers can tell.
         let Some((moved, lower, turned)) = tried else { break };
-        let step: Vec<f64> = moved.iter().zip(&x).map(|(new, old)| new - old).collect();
-        let change: Vec<f64> = turned.iter().zip(&gradient).map(|(new, old)| new - old).collect();
+        let (step, change) = (&moved - &x, &turned - &gradient);
         if dot(&step, &change) > 0.0 {
             memory.push_back((step, change));
             if memory.len() > MEMORY {
@@ -150,26 +142,25 @@ fn minimise(mut x: Vec<f64>, tolerance: f64, at: impl Fn(&[f64]) -> (f64, Vec<f6
 }
 
 /// Minus the inverse curvature times the gradient, by the two loops of algorithm 7.4.
-fn direction(gradient: &[f64], memory: &VecDeque<(Vec<f64>, Vec<f64>)>) -> Vec<f64> {
-    let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
+fn direction(gradient: &Array2<f64>, memory: &VecDeque<(Array2<f64>, Array2<f64>)>) -> Array2<f64> {
+    let mut q = -gradient;
     let mut shares = Vec::with_capacity(memory.len());
     for (step, change) in memory.iter().rev() {
         let share = dot(step, &q) / dot(step, change);
-        q.iter_mut().zip(change).for_each(|(q, y)| *q -= share * y);
+        q.scaled_add(-share, change);
         shares.push(share);
     }
     if let Some((step, change)) = memory.back() {
-        let scale = dot(step, change) / dot(change, change);
-        q.iter_mut().for_each(|q| *q *= scale);
+        q *= dot(step, change) / dot(change, change);
     }
     for ((step, change), share) in memory.iter().zip(shares.into_iter().rev()) {
         let correction = share - dot(change, &q) / dot(step, change);
-        q.iter_mut().zip(step).for_each(|(q, s)| *q += correction * s);
+        q.scaled_add(correction, step);
     }
     q
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+fn dot(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
@@ -208,7 +199,7 @@ mod tests {
         let rows: Vec<Vec<f32>> = labels.iter().map(row).collect();
         let data = Labelled { rows: &rows, labels: &labels, offsets: &[] };
         let fitted = LogisticRegression::fit(data, 3, 0.01);
-        let objective = Objective { data, classes: 3, stride: 21, strength: 0.01 };
+        let objective = Objective::new(data, 3, 0.01);
         let (value, gradient) = objective.at(&fitted.weights);
         assert!(gradient.iter().all(|g| g.abs() <= 60.0 * TOLERANCE), "{value}");
         assert!(rows.iter().zip(&labels).all(|(row, &label)| fitted.predict(row)[label] > 0.9));

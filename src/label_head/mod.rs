@@ -83,6 +83,19 @@ impl LabelHead {
         (share * loss as f32, errors)
     }
 
+    /// KL(T || p) in nats for the answer state `state`, T giving two labels their weights, which add up to 1, times
+    /// `share`; the gradient to the state is added to `dstate`.
+    #[cfg(feature = "train")]
+    pub(crate) fn divergence(&self, state: &[f32], weighed: [(usize, f32); 2], share: f32, dstate: &mut [f32]) -> f32 {
+        let [(own, weight), (partner, rest)] = weighed;
+        let target = if own == partner { vec![(own, weight + rest)] } else { weighed.to_vec() };
+        let mut loss = 0.0;
+        for (gold, weight) in target.into_iter().filter(|&(_, weight)| weight > 0.0) {
+            loss += self.cross_entropy(state, gold, share * weight, dstate).0 + share * weight * weight.ln();
+        }
+        loss
+    }
+
     /// The logit of every label for the answer state `state` (d).
     pub(crate) fn logits(&self, state: &[f32]) -> Vec<f32> {
         self.rows.chunks_exact(self.width).zip(&self.biases).map(|(row, bias)| dot(row, state) + bias).collect()

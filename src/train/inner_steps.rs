@@ -59,7 +59,7 @@ pub(super) fn inner_steps<L: Learner>(
 ) -> Result<Adapted> {
     let wanted = if psi.is_some() { Wanted::GradientAndPooled } else { Wanted::Gradient };
     let share = 1.0 / support.len() as f32;
-    let head = learner.head(theta, support, cancel)?;
+    let head = learner.head(theta, &[support], cancel)?;
     let mut adapted = Adapted { prompt: theta.clone(), support_loss: 0.0, steps: Vec::new() };
     for done in 0..options.inner_steps {
         let mut raw = vec![0.0; theta.values().len()];

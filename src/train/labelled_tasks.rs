@@ -113,8 +113,8 @@ impl LabelledTasks {
         random.shuffle(&mut query);
         let own = set.examples.batch(&query);
         let other = own.iter().map(|sequence| partner(sequence, &own, random)).collect();
-        let task =
-            MetaTask { support: vec![set.examples.batch(&support)], query: vec![(own, other)], domain_similarity: 1.0 };
+        let support = vec![set.examples.batch(&support)];
+        let task = MetaTask { support, query: vec![(own, other)], partner_support: Vec::new(), domain_similarity: 1.0 };
         (task, classes.len())
     }
 }

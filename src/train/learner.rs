@@ -13,8 +13,9 @@ pub trait Learner {
     /// What is fitted to a task before its losses are asked for.
     type Head;
 
-    /// What the labels of a task are read off with under `prompt`, fitted to its `support` set.
-    fn head(&self, prompt: &SoftPrompt, support: &[Self::Batch], cancel: &Cancel) -> Result<Self::Head>;
+    /// What labels are read off with under `prompt`, fitted to the `support` set of their task, or to those of two tasks
+    /// that are to be mixed.
+    fn head(&self, prompt: &SoftPrompt, support: &[&[Self::Batch]], cancel: &Cancel) -> Result<Self::Head>;
 
     /// As [`Backbone::loss`].
     fn loss(
@@ -43,8 +44,7 @@ pub struct BackboneLearner<'a> {
     pub backbone: &'a dyn Backbone,
     /// Bytes that activations of one micro-batch may take; 0 = no limit.
     pub memory_limit: usize,
-    /// Whether a task's labels are read off with a head fitted to its support set. Heads of two tasks do not mix: a query
-    /// set then stands alone, whatever its mixing weight.
+    /// Whether labels are read off with a head fitted to support sets; query sets are then mixed in the answer states.
     pub label_heads: bool,
 }
 
@@ -58,7 +58,7 @@ impl Learner for BackboneLearner<'_> {
     type Batch = Vec<Sequence>;
     type Head = Option<TaskHead>;
 
-    fn head(&self, prompt: &SoftPrompt, support: &[Vec<Sequence>], cancel: &Cancel) -> Result<Option<TaskHead>> {
+    fn head(&self, prompt: &SoftPrompt, support: &[&[Vec<Sequence>]], cancel: &Cancel) -> Result<Option<TaskHead>> {
         self.label_heads.then(|| TaskHead::fit(self.network(), prompt, support, cancel)).transpose()
     }
 
@@ -84,9 +84,10 @@ impl Learner for BackboneLearner<'_> {
         lambda: f32,
         cancel: &Cancel,
     ) -> Result<LossAndGradient> {
+        let mixture = Mixture { own, other, lambda };
         match head {
-            Some(head) => head.loss(self.network(), prompt, own, Wanted::Gradient, cancel),
-            None => self.backbone.mixture_loss(prompt, Mixture { own, other, lambda }, self.memory_limit, cancel),
+            Some(head) => head.mixture_loss(self.network(), prompt, mixture, cancel),
+            None => self.backbone.mixture_loss(prompt, mixture, self.memory_limit, cancel),
         }
     }
 }

@@ -55,10 +55,14 @@ pub struct MetaOptions {
     pub phi_rate: f32,
     /// Outer steps over which both rates fall linearly to 0.
     pub steps: usize,
-    /// Whether a task's labels are read off with a head fitted to its support set, before the inner steps and again after
-    /// them, and nothing is mixed (published: no). See [`BackboneLearner`](super::BackboneLearner).
+    /// Whether labels are read off with a head fitted to the task's support set, before the inner steps, and after them
+    /// again, then to the other task's as well where they are mixed (published: no). See
+    /// [`BackboneLearner`](super::BackboneLearner).
     #[serde(default)]
     pub label_heads: bool,
+    /// Whether query sets are mixed with those of another task (published: yes).
+    #[serde(default = "yes")]
+    pub mixing: bool,
     /// Largest norm of theta's gradient, and of phi's; 0 = no clipping.
     pub clip_norm: f32,
     /// How psi's output is brought to the gradient's size.
@@ -83,6 +87,7 @@ impl Default for MetaOptions {
             phi_rate: 1e-4,
             steps: 100_000,
             label_heads: false,
+            mixing: true,
             clip_norm: 1.0,
             rescaling: Rescaling::RowL2,
             prompt_gradient: PromptGradient::MeanOverTasks,
@@ -100,6 +105,9 @@ pub struct MetaTask<B> {
     pub support: Vec<B>,
     /// Mini-batches of the query set, each with the batch of another task of the same format that it is mixed with.
     pub query: Vec<(B, B)>,
+    /// Mini-batches of the other task's support set: a label head of the mixture is fitted to them as well. Empty where
+    /// there are no label heads or nothing is mixed.
+    pub partner_support: Vec<B>,
     /// D in 0..1: (1 + cosine of the mean cluster centres of the task and of the other one) / 2.
     pub domain_similarity: f64,
 }
@@ -189,7 +197,7 @@ impl MetaState {
         let mut phi_gradient = vec![0.0; self.regularizer.as_ref().map_or(0, |psi| psi.values().len())];
         let mut records = Vec::with_capacity(tasks.len());
         for task in tasks {
-            let lambdas: Vec<f64> = task.query.iter().map(|_| draw(beta_b)).collect();
+            let lambdas = task.query.iter().map(|_| if options.mixing { draw(beta_b) } else { 1.0 }).collect();
             let first_ever = !self.similarity.has_begun() && records.is_empty();
             let (record, gradient) =
                 self.learn(learner, task, lambdas, (tasks.len(), first_ever), options, &mut phi_gradient, cancel)?;
@@ -237,7 +245,7 @@ impl MetaState {
         cancel: &Cancel,
     ) -> Result<f64> {
         let adapted = self.adapted(learner, task, options, cancel)?;
-        let head = learner.head(&adapted, &task.support, cancel)?;
+        let head = learner.head(&adapted, &[&task.support], cancel)?;
         let mut loss = 0.0;
         for (own, _) in &task.query {
             loss += f64::from(learner.loss(&adapted, own, &head, Wanted::Loss, cancel)?.loss);
@@ -269,12 +277,16 @@ impl MetaState {
         cancel: &Cancel,
     ) -> Result<(TaskRecord, Vec<f32>)> {
         let adapted = inner_steps(learner, &self.prompt, self.regularizer.as_ref(), &task.support, options, cancel)?;
-        let head = learner.head(&adapted.prompt, &task.support, cancel)?;
+        let both = [task.support.as_slice(), &task.partner_support];
+        let head = learner.head(&adapted.prompt, if options.mixing { &both } else { &both[..1] }, cancel)?;
         let share = 1.0 / (task.query.len() * task_count) as f32;
         let mut gradient = vec![0.0; self.prompt.values().len()];
         let mut query_loss = 0.0;
         for ((own, other), &lambda) in task.query.iter().zip(&lambdas) {
-            let made = learner.mixture_loss(&adapted.prompt, (own, other), &head, lambda as f32, cancel)?;
+            let made = match options.mixing {
+                true => learner.mixture_loss(&adapted.prompt, (own, other), &head, lambda as f32, cancel)?,
+                false => learner.loss(&adapted.prompt, own, &head, Wanted::Gradient, cancel)?,
+            };
             query_loss += f64::from(made.loss) / task.query.len() as f64;
             gradient.iter_mut().zip(&made.gradient).for_each(|(sum, g)| *sum += share * g);
         }
@@ -304,6 +316,10 @@ impl MetaState {
         };
         Ok((record, gradient))
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// (1 + mean over the rows of width `d` of the cosine of `a` and `b`) / 2.

@@ -131,8 +131,9 @@ impl Trainer<'_> {
             accuracy: f32::NAN,
         })?;
         let sequences = |task: &super::MetaTask<Vec<_>>| {
-            task.support.iter().map(Vec::len).sum::<usize>()
-                + task.query.iter().map(|(own, other)| own.len() + other.len()).sum::<usize>()
+            let mixed = |batch: &[_]| if meta.mixing { batch.len() } else { 0 };
+            let query = task.query.iter().map(|(own, other)| own.len() + mixed(other));
+            task.support.iter().map(Vec::len).chain(query).sum::<usize>()
         };
         Ok(tasks.tasks.iter().map(sequences).sum())
     }

@@ -36,9 +36,9 @@ pub fn validate(
         };
         for task in of_format {
             let adapted = state.adapted(learner, &task.task, options, cancel)?;
-            let head = learner.head(&state.prompt, &task.task.support, cancel)?;
+            let head = learner.head(&state.prompt, &[&task.task.support], cancel)?;
             mean.loss_before += share * query_loss(learner, &state.prompt, task, &head, cancel)?;
-            let head = learner.head(&adapted, &task.task.support, cancel)?;
+            let head = learner.head(&adapted, &[&task.task.support], cancel)?;
             mean.loss_after += share * query_loss(learner, &adapted, task, &head, cancel)?;
             mean.chance_loss += share * task.kind.chance_loss;
             if let Some(sum) = &mut mean.accuracy {

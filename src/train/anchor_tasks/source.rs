@@ -9,6 +9,7 @@ use super::draw::Draw;
 use super::options::{AnchorOptions, Format, SetSizes};
 use super::wordings::{self, Wording};
 use super::words::WordTable;
+use crate::adapt::AnswerLoss;
 use crate::backbone::{Backbone, Sequence};
 use crate::error::{Result, Status, fail};
 use crate::runtime::{Cancel, Random};
@@ -175,14 +176,16 @@ impl<'a> AnchorTasks<'a> {
         let mut draw = self.draw(&self.training, random);
         let wording = self.wording(format, &mut draw.random)?;
         let own = draw.task(format, wording, sizes)?;
-        let other = draw.task(format, wording, SetSizes { support: 0, ..sizes })?;
+        let partner_support = if self.options.answer_loss == AnswerLoss::Head { sizes.support } else { 0 };
+        let other = draw.task(format, wording, SetSizes { support: partner_support, ..sizes })?;
         let partners = self.batches(&other, &other.query, sizes.query_batch)?;
         let query = self.batches(&own, &own.query, sizes.query_batch)?.into_iter().zip(partners).collect();
         let support = self.batches(&own, &own.support, sizes.support_batch)?;
+        let partner_support = self.batches(&other, &other.support, sizes.support_batch)?;
         let (centers, width) = (self.clusters.centers(), self.clusters.width());
         let domain_similarity = domain_similarity(centers, width, &own.clusters, &other.clusters);
         let answers = own.task.labels().len();
-        Ok(StepTask { format, answers, task: MetaTask { support, query, domain_similarity } })
+        Ok(StepTask { format, answers, task: MetaTask { support, query, partner_support, domain_similarity } })
     }
 
     fn validation_task(&self, format: Format, sizes: SetSizes, at: usize) -> Result<HeldOutTask> {
@@ -194,7 +197,8 @@ impl<'a> AnchorTasks<'a> {
         let query = self.batches(&text, &text.query, sizes.query_batch)?;
         let query = query.into_iter().map(|batch| (batch, Vec::new())).collect();
         let (answers, gold) = (text.answers(self.backbone.tokenizer())?, text.gold(&text.query)?);
-        Ok(HeldOutTask { text, task: MetaTask { support, query, domain_similarity: 1.0 }, answers, gold })
+        let task = MetaTask { support, query, partner_support: Vec::new(), domain_similarity: 1.0 };
+        Ok(HeldOutTask { text, task, answers, gold })
     }
 
     fn batches(&self, task: &AnchorTask, examples: &[crate::Example], size: usize) -> Result<Vec<Vec<Sequence>>> {

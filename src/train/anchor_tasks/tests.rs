@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
+use crate::adapt::AnswerLoss;
 use crate::error::{Result, Status};
 use crate::model::{Model, ModelOptions};
 use crate::runtime::Cancel;
@@ -202,6 +203,13 @@ fn a_step_depends_on_seed_and_number_alone_and_pairs() {
                     assert!(sequence.text.len() <= 300);
                 }
             }
+        }
+        assert!(one.tasks_at(0).unwrap().iter().all(|task| task.task.partner_support.is_empty()));
+        let heads = new(&AnchorOptions { answer_loss: AnswerLoss::Head, ..options() });
+        for StepTask { task, .. } in heads.tasks_at(0).unwrap() {
+            assert_eq!(task.partner_support.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3]);
+            let known: Vec<&u32> = task.partner_support.iter().flatten().flat_map(|s| s.among[0].iter()).collect();
+            assert!(task.query.iter().flat_map(|(_, other)| other).all(|s| known.contains(&&s.answer[0])));
         }
         let mixed = new(&AnchorOptions { one_format_a_step: false, tasks_per_step: 8, ..options() });
         let formats: BTreeSet<Format> = mixed.tasks_at(0).unwrap().iter().map(|task| task.format).collect();

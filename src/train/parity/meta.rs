@@ -83,7 +83,10 @@ fn read_task(case: &Case, prefix: &str) -> Result<Task> {
     }
     let (own, other) = clusters.split_at(per_task);
     let domain_similarity = domain_similarity(&case.floats("cluster_centers")?, width, own, other);
-    Ok(Task { task: MetaTask { support: parts("spt")?, query, domain_similarity }, lambdas })
+    Ok(Task {
+        task: MetaTask { support: parts("spt")?, query, partner_support: Vec::new(), domain_similarity },
+        lambdas,
+    })
 }
 
 /// What every reading expects of a step, and with `whole` all the rest.

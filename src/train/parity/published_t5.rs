@@ -41,7 +41,7 @@ impl Learner for PublishedT5<'_> {
     type Batch = Vec<Example>;
     type Head = ();
 
-    fn head(&self, _: &SoftPrompt, _: &[Vec<Example>], _: &Cancel) -> Result<()> {
+    fn head(&self, _: &SoftPrompt, _: &[&[Vec<Example>]], _: &Cancel) -> Result<()> {
         Ok(())
     }
 

@@ -122,6 +122,7 @@ impl<'a> Bench<'a> {
                 settings["backbone"] = json!(model.backbone().fingerprint());
                 settings["threads"] = json!(arguments.model.threads);
                 settings["weights"] = json!(arguments.model.weights.name());
+                settings["products"] = json!(arguments.model.instructions.products());
             }
             #[cfg(feature = "train")]
             Learner::Embeddings(embeddings) => settings["encoder"] = json!(embeddings.encoder()),

@@ -38,11 +38,12 @@ fn introduction(scores: &Scores) -> String {
     let shots = distinct(scores.all(), "shots");
     let models: BTreeSet<&str> =
         scores.all().filter_map(|cell| cell.backbone.as_ref()).map(|backbone| backbone.shape.as_str()).collect();
+    let products = distinct(scores.all(), "products");
     let sizes: BTreeSet<usize> = scores.all().map(|cell| cell.probabilities.len()).collect();
     let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     format!(
         "# Results\n\nWritten by `supmer results` from the cells of `supmer eval`; change nothing by hand.\n\n\
-         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. Model: {}. All numbers \
+         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. Model: {}; factors of products: {products}. All numbers \
          in percent unless said otherwise; ± is half the 95% t interval over seeds. Every method has one setting for \
          all tasks.\n",
         scores.tasks().len(),
@@ -68,14 +69,14 @@ fn accuracies(scores: &Scores) -> String {
 }
 
 fn settings(scores: &Scores) -> String {
-    let names = ["Method", "Seeds", "Steps", "Learning rate", "Batch", "Prompt rows", "Start", "Bundle"];
+    let names = ["Method", "Seeds", "Steps", "Learning rate", "Loss over", "Batch", "Prompt rows", "Start", "Bundle"];
     let mut table = Table::new("## Settings\n", names);
     for method in scores.methods() {
         let seeds: BTreeSet<u64> = scores.of_method(method).filter_map(|cell| cell.seed).collect();
         let adapt = scores.of_method(method).find_map(|cell| cell.settings.get("adapt"));
         let of = |name: &str| adapt.and_then(|adapt| adapt.get(name)).map_or(NONE.to_owned(), plain);
         let bundle = scores.of_method(method).find_map(|cell| cell.settings.get("bundle")?.as_str());
-        let adapted = ["steps", "learning_rate", "batch_size", "prompt_length", "prompt_start"].map(of);
+        let adapted = ["steps", "learning_rate", "answer_loss", "batch_size", "prompt_length", "prompt_start"].map(of);
         let seeds = if seeds.is_empty() { NONE.to_owned() } else { seeds.len().to_string() };
         let bundle = bundle.map_or(NONE.to_owned(), |digest| digest.chars().take(12).collect());
         table.row(method, std::iter::once(seeds).chain(adapted).chain([bundle]));
@@ -157,13 +158,21 @@ fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
     }
 }
 
-/// Mean over tasks and seeds after each step that every cell of `method` was tested after.
+/// Mean over tasks and seeds after each step, over the seeds that were tested after all steps on every task.
 fn curve(scores: &Scores, method: &str) -> BTreeMap<usize, f64> {
-    let cells: Vec<&Cell> = scores.of_method(method).collect();
-    let Some(first) = cells.first() else { return BTreeMap::new() };
-    let all = |step: &usize| cells.iter().all(|cell| cell.accuracy_at_steps.contains_key(step));
-    let mean = |step| Some((step, overall(scores, method, |cell| cell.accuracy_at_steps[&step])?.mean));
-    first.accuracy_at_steps.keys().copied().filter(all).filter_map(mean).collect()
+    let tasks = scores.tasks();
+    let steps: BTreeSet<usize> =
+        scores.of_method(method).flat_map(|cell| cell.accuracy_at_steps.keys()).copied().collect();
+    let curves = |seed: &u64| -> Option<Vec<&BTreeMap<usize, f64>>> {
+        tasks.iter().map(|task| scores.cell(method, task, *seed).map(|cell| &cell.accuracy_at_steps)).collect()
+    };
+    let complete = |curves: &Vec<&BTreeMap<usize, f64>>| {
+        curves.iter().all(|curve| steps.iter().all(|step| curve.contains_key(step)))
+    };
+    let curves: Vec<&BTreeMap<usize, f64>> =
+        scores.common_seeds(&[method], &tasks).iter().filter_map(curves).filter(complete).flatten().collect();
+    let mean = |step| curves.iter().map(|curve| curve[&step]).sum::<f64>() / curves.len() as f64;
+    steps.into_iter().filter(|_| !curves.is_empty()).map(|step| (step, mean(step))).collect()
 }
 
 fn cost(scores: &Scores) -> String {
@@ -339,6 +348,8 @@ mod tests {
         let section = steps(&scores, "supmer", "prompt-tuning");
         assert!(section.contains("| supmer | 50.0 | 75.0 | 87.5 |"), "{section}");
         assert!(section.contains("(75.0) at the latest after 5 steps"), "{section}");
+        scores.add(crate::eval::cell::tests::cell("supmer", 21, 0.5)).unwrap();
+        assert_eq!(curve(&scores, "supmer"), BTreeMap::from([(0, 0.5), (5, 0.75), (10, 0.875)]));
     }
 
     #[test]

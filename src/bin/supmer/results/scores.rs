@@ -10,8 +10,20 @@ use crate::eval::cell::{self, Cell};
 use crate::failure::{Failure, Outcome, at};
 
 /// Methods in the order of the tables; others follow by name.
-const ORDER: [&str; 7] =
-    ["zero-shot", "in-context", "minilm-logreg", "text-init", "prompt-tuning", "supmer", "supmer-no-psi"];
+const ORDER: [&str; 9] = [
+    "zero-shot",
+    "in-context",
+    "minilm-logreg",
+    "text-init",
+    "prompt-tuning",
+    "text-init+head",
+    "prompt-tuning+head",
+    "supmer",
+    "supmer-no-psi",
+];
+
+/// The loss that goes without saying.
+const WHOLE_VOCABULARY: &str = "vocabulary";
 
 /// All cells: by the method's place and name, then by task.
 #[derive(Default)]
@@ -117,9 +129,21 @@ pub fn cells_of(folders: &[PathBuf]) -> Outcome<Vec<(PathBuf, Cell)>> {
             folder.read_dir().map_err(at(folder))?.flatten().map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
-        cells.extend(paths.into_iter().filter_map(|path| cell::read(&path).map(|cell| (path, cell))));
+        cells.extend(paths.into_iter().filter_map(|path| cell::read(&path).map(|cell| (path, named(cell)))));
     }
     Ok(cells)
+}
+
+/// `cell` under the name that it has beside others: a method without a bundle names a loss other than that over the
+/// vocabulary, as in `prompt-tuning+head`.
+fn named(mut cell: Cell) -> Cell {
+    let loss = cell.settings.get("adapt").and_then(|adapt| adapt.get("answer_loss")?.as_str());
+    if let (Some(loss), None) = (loss, cell.settings.get("bundle"))
+        && loss != WHOLE_VOCABULARY
+    {
+        cell.method = format!("{}+{loss}", cell.method);
+    }
+    cell
 }
 
 /// Says what keeps two cells from being compared: other data of one task, other settings of one method, other shots or
@@ -132,7 +156,7 @@ pub fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
     if a.task == b.task && ["task_digest", "data_digest"].into_iter().any(differ) {
         return Err(format!("its task {} was measured on other rows or with another template elsewhere", a.task));
     }
-    for name in ["shots", "backbone", "max_tokens"] {
+    for name in ["shots", "backbone", "max_tokens", "products"] {
         if differ(name) {
             return Err(format!("its {name} differ from those of another cell"));
         }
@@ -185,12 +209,22 @@ pub mod tests {
     }
 
     #[test]
+    fn a_loss_of_its_own_is_part_of_the_name_unless_a_bundle_chose_it() {
+        let name = |settings| named(Cell { settings, ..cell("prompt-tuning", 13, 0.5) }).method;
+        assert_eq!(name(json!({"adapt": {"answer_loss": "head"}})), "prompt-tuning+head");
+        assert_eq!(name(json!({"adapt": {"answer_loss": "vocabulary"}})), "prompt-tuning");
+        assert_eq!(name(json!({"adapt": {"answer_loss": "head"}, "bundle": "d1ce"})), "prompt-tuning");
+        assert_eq!(name(json!({})), "prompt-tuning");
+    }
+
+    #[test]
     fn what_cannot_be_compared_is_refused() {
         let with = |method: &str, seed, settings| Cell { settings, ..cell(method, seed, 0.5) };
         for (first, second, words) in [
             (json!({}), Cell { trial: true, ..cell("supmer", 21, 0.5) }, "trial"),
             (json!({}), cell("supmer", 13, 0.5), "twice"),
             (json!({"shots": 16}), with("zero-shot", 13, json!({"shots": 8})), "shots"),
+            (json!({"products": "f32"}), with("zero-shot", 13, json!({"products": "bf16"})), "products"),
             (json!({"data_digest": "a"}), with("zero-shot", 13, json!({"data_digest": "b"})), "other rows"),
             (json!({"adapt": {"steps": 1}}), with("supmer", 21, json!({"adapt": {"steps": 2}})), "adapt settings"),
         ] {

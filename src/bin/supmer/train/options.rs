@@ -44,6 +44,9 @@ pub struct TrainArguments {
     /// Constant mixing weights' distribution: no curriculum
     #[arg(long)]
     no_curriculum: bool,
+    /// Leave query sets unmixed
+    #[arg(long)]
+    no_mixing: bool,
     /// Weight of the gate's regularization loss
     #[arg(long, value_name = "WEIGHT", default_value_t = MetaOptions::default().gate_weight)]
     gate_weight: f32,
@@ -111,6 +114,7 @@ impl TrainArguments {
             inner_steps: self.inner_steps,
             inner_clip: self.inner_clip,
             label_heads: answer_loss == AnswerLoss::Head,
+            mixing: !self.no_mixing,
             prompt_rate: self.prompt_rate.unwrap_or(default.meta.prompt_rate),
             phi_rate: self.phi_rate.unwrap_or(default.meta.phi_rate),
             steps,
