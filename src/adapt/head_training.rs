@@ -20,6 +20,24 @@ const STRENGTHS: [f64; 2] = [1000.0, SAFE_STRENGTH];
 /// Penalties of those that are fitted without the verbalizers, the strongest first.
 const STRENGTHS_ALONE: [f64; 2] = [100.0, 10.0];
 
+/// A head that a dev part may choose.
+pub(super) struct Candidate {
+    pub head: LabelHead,
+    /// What it was fitted to correct, (C, d), and the penalty; none of the head that was trained.
+    fit: Option<(Vec<f32>, f64)>,
+}
+
+impl Candidate {
+    /// The head, fitted once more in the same way to more rows, of these `states` and gold `labels`; the trained one as it
+    /// is. Errors: `NotFinite`.
+    pub fn fitted_to(self, states: &AnswerStates, labels: &[usize]) -> Result<LabelHead> {
+        match self.fit {
+            Some((prior, strength)) => Ok(fit(states, labels, &prior, &[strength])?.remove(0)),
+            None => Ok(self.head),
+        }
+    }
+}
+
 /// A head that is being trained.
 pub(super) struct HeadTraining {
     /// Of the states of the training rows under the start prompt.
@@ -94,12 +112,14 @@ impl HeadTraining {
 
     /// The heads that a dev part chooses from: those fitted to the training rows, and the one that was trained.
     /// Errors: `NotFinite`.
-    pub fn candidates(&self, states: &AnswerStates, labels: &[usize]) -> Result<Vec<LabelHead>> {
-        let nothing = vec![0.0; self.prior.len()];
-        let mut heads = fit(states, labels, &self.prior, &STRENGTHS)?;
-        heads.extend(fit(states, labels, &nothing, &STRENGTHS_ALONE)?);
-        heads.push(self.head()?);
-        Ok(heads)
+    pub fn candidates(&self, states: &AnswerStates, labels: &[usize]) -> Result<Vec<Candidate>> {
+        let mut candidates = Vec::with_capacity(STRENGTHS.len() + STRENGTHS_ALONE.len() + 1);
+        for (prior, strengths) in [(self.prior.clone(), STRENGTHS), (vec![0.0; self.prior.len()], STRENGTHS_ALONE)] {
+            let fitted = fit(states, labels, &prior, &strengths)?.into_iter().zip(strengths);
+            candidates.extend(fitted.map(|(head, strength)| Candidate { head, fit: Some((prior.clone(), strength)) }));
+        }
+        candidates.push(Candidate { head: self.head()?, fit: None });
+        Ok(candidates)
     }
 
     /// The head as it was trained.

@@ -197,7 +197,8 @@ impl Run<'_> {
         }
     }
 
-    /// The candidate of `head` with the lowest loss on the dev part, of equals the first.
+    /// The candidate of `head` with the lowest loss on the dev part, of equals the first, and its quality there; what is
+    /// given has then been fitted to the training and dev rows together.
     fn choose_head(
         &self,
         prompt: &SoftPrompt,
@@ -205,14 +206,16 @@ impl Run<'_> {
         dev: &TokenizedExamples,
         cancel: &Cancel,
     ) -> Result<(LabelHead, Quality)> {
-        let candidates = head.candidates(&self.states(prompt, self.train, cancel)?, &self.train.labels)?;
-        let states = self.states(prompt, dev, cancel)?;
-        let scored = candidates.into_iter().map(|head| {
-            let quality = Quality::of_scores(&states.scores(&head), &dev.labels);
-            (head, quality)
+        let states = [self.states(prompt, self.train, cancel)?, self.states(prompt, dev, cancel)?];
+        let scored = head.candidates(&states[0], &self.train.labels)?.into_iter().map(|candidate| {
+            let quality = Quality::of_scores(&states[1].scores(&candidate.head), &dev.labels);
+            (candidate, quality)
         });
         let best = scored.reduce(|best, next| if next.1.loss < best.1.loss { next } else { best });
-        best.ok_or_else(|| Error::new(Status::Internal, "a label head in training without candidates"))
+        let (best, quality) =
+            best.ok_or_else(|| Error::new(Status::Internal, "a label head in training without candidates"))?;
+        let labels = [self.train.labels.as_slice(), &dev.labels].concat();
+        Ok((best.fitted_to(&AnswerStates::joined(states), &labels)?, quality))
     }
 
     /// Whether `learned` gives training rows, some hundred of them evenly spread, one label.

@@ -219,27 +219,30 @@ fn a_head_is_trained_and_kept_beside_the_prompt() {
 }
 
 #[test]
-fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss() {
+fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss_fitted_to_the_dev_rows_too() {
     let toy = Toy::new();
-    let dev = contradicting(&toy);
-    let tuned = tuned(&toy, Some(&dev), &with_head()).unwrap();
+    let dev = toy.examples(&[4, 4, 4]);
+    // One step is too few for the trained head to be the best.
+    let tuned = tuned(&toy, Some(&dev), &AdaptOptions { steps: 1, ..with_head() }).unwrap();
+    let Learned { prompt, head: kept } = tuned.learned;
     let train = toy.examples(&[10, 10, 10]);
-    let states = |examples: &TokenizedExamples, prompt: &SoftPrompt| {
-        AnswerStates::of(&toy, prompt, &examples.sequences, 0, &Cancel::new()).unwrap()
-    };
-    let kept =
-        Quality::of_scores(&states(&dev, &tuned.learned.prompt).scores(&tuned.learned.head.unwrap()), &dev.labels);
-    let record = tuned.dev.iter().find(|record| record.step == tuned.kept_step).unwrap();
-    assert_eq!((kept.accuracy, kept.loss), (record.accuracy, record.loss));
-    // At the start, where nothing is trained yet, the candidates are known.
-    let start = toy.prompt(3);
+    let states =
+        |examples: &TokenizedExamples| AnswerStates::of(&toy, &prompt, &examples.sequences, 0, &Cancel::new()).unwrap();
     let verbalizers: Vec<Vec<u32>> = (0..3).map(|label| vec![label]).collect();
-    let head = HeadTraining::new(&toy, &verbalizers, &states(&train, &start));
-    let losses: Vec<f32> = (head.candidates(&states(&train, &start), &train.labels).unwrap().iter())
-        .map(|head| Quality::of_scores(&states(&dev, &start).scores(head), &dev.labels).loss)
-        .collect();
-    assert_eq!(tuned.dev[0].loss, losses.iter().copied().fold(f32::INFINITY, f32::min));
+    let head = HeadTraining::new(&toy, &verbalizers, &states(&train));
+    let candidates = head.candidates(&states(&train), &train.labels).unwrap();
+    let loss = |head: &LabelHead| Quality::of_scores(&states(&dev).scores(head), &dev.labels).loss;
+    let losses: Vec<f32> = candidates.iter().map(|candidate| loss(&candidate.head)).collect();
     assert!(losses.len() == 5 && losses.iter().any(|loss| *loss != losses[0]));
+    let lowest = losses.iter().copied().fold(f32::INFINITY, f32::min);
+    let record = tuned.dev.iter().find(|record| record.step == tuned.kept_step).unwrap();
+    assert_eq!(record.loss, lowest);
+
+    let chosen = candidates.into_iter().zip(losses).find(|(_, loss)| *loss == lowest).unwrap().0;
+    let labels = [train.labels.as_slice(), &dev.labels].concat();
+    let again = chosen.fitted_to(&AnswerStates::joined([states(&train), states(&dev)]), &labels).unwrap();
+    assert!(loss(&again) < lowest);
+    assert_eq!(kept.unwrap(), again);
 }
 
 #[test]

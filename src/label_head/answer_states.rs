@@ -35,6 +35,12 @@ impl AnswerStates {
         Ok(Self { width, values })
     }
 
+    /// The rows of the one and then of the other, which are as wide.
+    pub fn joined([mut first, second]: [Self; 2]) -> Self {
+        first.values.extend(second.values);
+        first
+    }
+
     /// d, the width of a state.
     pub fn width(&self) -> usize {
         self.width
