@@ -23,7 +23,7 @@ use crate::predict::zero_shot;
 use crate::progress::{AdaptProgress, rows_bar};
 
 /// Changes when cells of an older program cannot be reused.
-const CELL_FORMAT: u32 = 2;
+const CELL_FORMAT: u32 = 3;
 /// Test rows that are predicted between two looks at the progress.
 const CHUNK_ROWS: usize = 256;
 

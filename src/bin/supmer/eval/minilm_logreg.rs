@@ -49,26 +49,30 @@ impl MinilmLogreg {
         self.encoder.id()
     }
 
-    /// Fits on the train rows of `split` with each penalty and keeps the one that predicts the dev rows best.
+    /// Fits on the train rows of `split` with each penalty, chooses the one that predicts the dev rows best, and fits with
+    /// that on both, as a label head does.
     pub fn fit(&self, plan: &Plan, split: &Split) -> Outcome<Fitted> {
         let start = Instant::now();
         let [train, dev] = [&split.train, &split.dev].map(|part| embed(&self.encoder, &plan.rows(part)));
         let (train, dev) = (train?, dev?);
         let [train_gold, dev_gold] = [&split.train, &split.dev].map(|part| plan.classes(part));
         let data = Labelled { rows: &train, labels: &train_gold, offsets: &[] };
-        let mut best: Option<((f64, f64), f64, LogisticRegression)> = None;
+        let classes = plan.task.labels().len();
+        let mut best: Option<((f64, f64), f64)> = None;
         for strength in STRENGTHS {
-            let fitted = LogisticRegression::fit(data, plan.task.labels().len(), strength);
-            let predicted = predict(&fitted, &dev);
+            let predicted = predict(&LogisticRegression::fit(data, classes, strength), &dev);
             let score = (accuracy(&dev_gold, &predicted), -log_loss(&dev_gold, &predicted));
-            if best.as_ref().is_none_or(|(kept, ..)| score > *kept) {
-                best = Some((score, strength, fitted));
+            if best.as_ref().is_none_or(|(kept, _)| score > *kept) {
+                best = Some((score, strength));
             }
         }
+        let strength = best.map_or(STRENGTHS[0], |(_, strength)| strength);
+        let (rows, labels) = ([train.as_slice(), &dev].concat(), [train_gold, dev_gold].concat());
+        let data = Labelled { rows: &rows, labels: &labels, offsets: &[] };
+        let fitted = LogisticRegression::fit(data, classes, strength);
         let fit_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
-        let (strength, probabilities) =
-            best.map(|(_, strength, fitted)| (strength, predict(&fitted, &self.test))).unwrap_or_default();
+        let probabilities = predict(&fitted, &self.test);
         let test_seconds = self.test_seconds + start.elapsed().as_secs_f64();
         Ok(Fitted { probabilities, strength, fit_seconds, test_seconds })
     }
