@@ -17,8 +17,8 @@ DESTDIR :=
 LIBDIR := lib
 
 .PHONY: help demo test test-examples test-c test-threads test-abi test-cpp test-go test-swift test-install swift-root \
-	check check-report check-targets bench bench-mixed bench-bindings bench-peers build library install dist models minilm print-model \
-	print-minilm header expected abi clean
+	check check-report check-targets bench bench-mixed bench-bindings bench-peers build library install dist models minilm \
+	print-model print-minilm header expected abi clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'

@@ -1218,7 +1218,8 @@ typedef struct {
 /**
  * The other labels alone, by a label head: rows that are trained beside the prompt, begun at the verbalizers' and kept in
  * the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers then
- * matter little. The dev rows choose among heads, and the one they chose is then fitted to them as well.
+ * matter little. The dev rows choose between the trained head and some that are fitted to the examples; a fitted one is then
+ * fitted to the dev rows as well.
  */
 #define SUPMER_ANSWER_LOSS_HEAD 3
 

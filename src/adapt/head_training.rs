@@ -23,19 +23,18 @@ const STRENGTHS_ALONE: [f64; 2] = [100.0, 10.0];
 /// A head that a dev part may choose.
 pub(super) struct Candidate {
     pub head: LabelHead,
-    /// What it was fitted to correct, (C, d), and the penalty; none of the head that was trained.
-    fit: Option<(Vec<f32>, f64)>,
+    origin: Origin,
 }
 
-impl Candidate {
-    /// The head, fitted once more in the same way to more rows, of these `states` and gold `labels`; the trained one as it
-    /// is. Errors: `NotFinite`.
-    pub fn fitted_to(self, states: &AnswerStates, labels: &[usize]) -> Result<LabelHead> {
-        match self.fit {
-            Some((prior, strength)) => Ok(fit(states, labels, &prior, &[strength])?.remove(0)),
-            None => Ok(self.head),
-        }
-    }
+/// How a head came about.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// Beside the prompt, step by step.
+    Trained,
+    /// Fitted to correct the verbalizers, with this penalty.
+    OnVerbalizers(f64),
+    /// Fitted without them, with this penalty.
+    Alone(f64),
 }
 
 /// A head that is being trained.
@@ -113,13 +112,28 @@ impl HeadTraining {
     /// The heads that a dev part chooses from: those fitted to the training rows, and the one that was trained.
     /// Errors: `NotFinite`.
     pub fn candidates(&self, states: &AnswerStates, labels: &[usize]) -> Result<Vec<Candidate>> {
-        let mut candidates = Vec::with_capacity(STRENGTHS.len() + STRENGTHS_ALONE.len() + 1);
-        for (prior, strengths) in [(self.prior.clone(), STRENGTHS), (vec![0.0; self.prior.len()], STRENGTHS_ALONE)] {
-            let fitted = fit(states, labels, &prior, &strengths)?.into_iter().zip(strengths);
-            candidates.extend(fitted.map(|(head, strength)| Candidate { head, fit: Some((prior.clone(), strength)) }));
-        }
-        candidates.push(Candidate { head: self.head()?, fit: None });
-        Ok(candidates)
+        let corrected = fit(states, labels, &self.prior, &STRENGTHS)?;
+        let alone = fit(states, labels, &self.nothing(), &STRENGTHS_ALONE)?;
+        let fitted = (corrected.into_iter().zip(STRENGTHS.map(Origin::OnVerbalizers)))
+            .chain(alone.into_iter().zip(STRENGTHS_ALONE.map(Origin::Alone)));
+        let all = fitted.chain([(self.head()?, Origin::Trained)]);
+        Ok(all.map(|(head, origin)| Candidate { head, origin }).collect())
+    }
+
+    /// `candidate` fitted once more in the same way to more rows, of these `states` and gold `labels`; a trained one as it
+    /// is. Errors: `NotFinite`.
+    pub fn fitted_again(&self, candidate: Candidate, states: &AnswerStates, labels: &[usize]) -> Result<LabelHead> {
+        let (prior, strength) = match candidate.origin {
+            Origin::Trained => return Ok(candidate.head),
+            Origin::OnVerbalizers(strength) => (&self.prior, strength),
+            Origin::Alone(strength) => (&self.nothing(), strength),
+        };
+        Ok(fit(states, labels, prior, &[strength])?.remove(0))
+    }
+
+    /// Rows of no verbalizers.
+    fn nothing(&self) -> Vec<f32> {
+        vec![0.0; self.prior.len()]
     }
 
     /// The head as it was trained.

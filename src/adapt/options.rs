@@ -40,7 +40,8 @@ pub enum AnswerLoss {
     #[serde(rename = "labels")]
     Labels,
     /// The other labels alone, by a label head that is trained beside the prompt and takes the place of the verbalizers
-    /// (deviation). The head that a dev part chooses is fitted once more, to its rows as well.
+    /// (deviation). Where the dev part chooses a head that was fitted, that is fitted
+    /// once more, to the dev rows as well.
     #[serde(rename = "head")]
     Head,
 }

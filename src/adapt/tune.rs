@@ -197,8 +197,8 @@ impl Run<'_> {
         }
     }
 
-    /// The candidate of `head` with the lowest loss on the dev part, of equals the first, and its quality there; what is
-    /// given has then been fitted to the training and dev rows together.
+    /// The candidate of `head` with the lowest loss on the dev part, of equals the first, and its quality there; a fitted
+    /// one has then been fitted once more, to the training and dev rows together.
     fn choose_head(
         &self,
         prompt: &SoftPrompt,
@@ -215,7 +215,7 @@ impl Run<'_> {
         let (best, quality) =
             best.ok_or_else(|| Error::new(Status::Internal, "a label head in training without candidates"))?;
         let labels = [self.train.labels.as_slice(), &dev.labels].concat();
-        Ok((best.fitted_to(&AnswerStates::joined(states), &labels)?, quality))
+        Ok((head.fitted_again(best, &AnswerStates::joined(states), &labels)?, quality))
     }
 
     /// Whether `learned` gives training rows, some hundred of them evenly spread, one label.

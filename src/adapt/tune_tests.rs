@@ -240,7 +240,7 @@ fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss_fitted_to_the_dev_row
 
     let chosen = candidates.into_iter().zip(losses).find(|(_, loss)| *loss == lowest).unwrap().0;
     let labels = [train.labels.as_slice(), &dev.labels].concat();
-    let again = chosen.fitted_to(&AnswerStates::joined([states(&train), states(&dev)]), &labels).unwrap();
+    let again = head.fitted_again(chosen, &AnswerStates::joined([states(&train), states(&dev)]), &labels).unwrap();
     assert!(loss(&again) < lowest);
     assert_eq!(kept.unwrap(), again);
 }

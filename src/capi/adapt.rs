@@ -37,7 +37,8 @@ pub const SUPMER_ANSWER_LOSS_VOCABULARY: supmer_answer_loss = 1;
 pub const SUPMER_ANSWER_LOSS_LABELS: supmer_answer_loss = 2;
 /// The other labels alone, by a label head: rows that are trained beside the prompt, begun at the verbalizers' and kept in
 /// the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers then
-/// matter little. The dev rows choose among heads, and the one they chose is then fitted to them as well.
+/// matter little. The dev rows choose between the trained head and some that are fitted to the examples; a fitted one is then
+/// fitted to the dev rows as well.
 pub const SUPMER_ANSWER_LOSS_HEAD: supmer_answer_loss = 3;
 
 /// How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.

@@ -73,27 +73,29 @@ impl LabelHead {
     /// Cross entropy in nats of the label `gold` for the answer state `state`, and its gradient to the logits, both times
     /// `share`; the gradient to the state is added to `dstate`.
     pub(crate) fn cross_entropy(&self, state: &[f32], gold: usize, share: f32, dstate: &mut [f32]) -> (f32, Vec<f32>) {
+        self.divergence(state, &[(gold, 1.0)], share, dstate)
+    }
+
+    /// KL(T || p) in nats for the answer state `state`, where T gives each of some labels a weight above 0, and its gradient
+    /// to the logits, both times `share`; the gradient to the state is added to `dstate`.
+    pub(crate) fn divergence(
+        &self,
+        state: &[f32],
+        target: &[(usize, f32)],
+        share: f32,
+        dstate: &mut [f32],
+    ) -> (f32, Vec<f32>) {
         let probabilities = softmax(&self.logits(state));
-        let loss = -probabilities[gold].max(f64::MIN_POSITIVE).ln();
         let mut errors: Vec<f32> = probabilities.iter().map(|&p| share * p as f32).collect();
-        errors[gold] -= share;
+        let mut loss = 0.0;
+        for &(label, weight) in target {
+            loss += f64::from(weight) * (f64::from(weight).ln() - probabilities[label].max(f64::MIN_POSITIVE).ln());
+            errors[label] -= share * weight;
+        }
         for (row, error) in self.rows.chunks_exact(self.width).zip(&errors) {
             dstate.iter_mut().zip(row).for_each(|(g, w)| *g += error * w);
         }
         (share * loss as f32, errors)
-    }
-
-    /// KL(T || p) in nats for the answer state `state`, T giving two labels their weights, which add up to 1, times
-    /// `share`; the gradient to the state is added to `dstate`.
-    #[cfg(feature = "train")]
-    pub(crate) fn divergence(&self, state: &[f32], weighed: [(usize, f32); 2], share: f32, dstate: &mut [f32]) -> f32 {
-        let [(own, weight), (partner, rest)] = weighed;
-        let target = if own == partner { vec![(own, weight + rest)] } else { weighed.to_vec() };
-        let mut loss = 0.0;
-        for (gold, weight) in target.into_iter().filter(|&(_, weight)| weight > 0.0) {
-            loss += self.cross_entropy(state, gold, share * weight, dstate).0 + share * weight * weight.ln();
-        }
-        loss
     }
 
     /// The logit of every label for the answer state `state` (d).
@@ -110,6 +112,19 @@ mod tests {
     fn logits_are_products_with_the_rows_and_biases() {
         let head = LabelHead::new(2, vec![1.0, -2.0, 0.5, 3.0], vec![0.25, -1.0]).unwrap();
         assert_eq!(head.logits(&[2.0, 1.0]), [0.25, 3.0]);
+    }
+
+    #[test]
+    fn a_divergence_is_nothing_at_its_target_and_the_cross_entropy_less_the_entropy_elsewhere() {
+        let head = LabelHead::new(2, vec![1.0, -2.0, 0.5, 3.0], vec![0.25, -1.0]).unwrap();
+        let mut dstate = [0.0; 2];
+        let p = softmax(&head.logits(&[1.0, 0.25]));
+        let at_target = head.divergence(&[1.0, 0.25], &[(0, p[0] as f32), (1, p[1] as f32)], 0.5, &mut dstate);
+        assert!(at_target.0.abs() < 1e-6 && at_target.1.iter().all(|error| error.abs() < 1e-6), "{at_target:?}");
+        let (loss, errors) = head.divergence(&[1.0, 0.25], &[(0, 0.75), (1, 0.25)], 0.5, &mut dstate);
+        let expected = 0.5 * (0.75 * (0.75 / p[0]).ln() + 0.25 * (0.25 / p[1]).ln());
+        assert!((f64::from(loss) - expected).abs() < 1e-6, "{loss} is not {expected}");
+        assert!((errors[0] - 0.5 * (p[0] as f32 - 0.75)).abs() < 1e-6);
     }
 
     #[test]

@@ -41,6 +41,7 @@ pub enum Similarity {
 
 /// How to meta-train; `Default` is the published setting where paper and code agree, the described one elsewhere.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MetaOptions {
     /// eta, the size of an inner step.
     pub inner_rate: f32,
@@ -58,10 +59,8 @@ pub struct MetaOptions {
     /// Whether labels are read off with a head fitted to the task's support set, before the inner steps, and after them
     /// again, then to the other task's as well where they are mixed (published: no). See
     /// [`BackboneLearner`](super::BackboneLearner).
-    #[serde(default)]
     pub label_heads: bool,
     /// Whether query sets are mixed with those of another task (published: yes).
-    #[serde(default = "yes")]
     pub mixing: bool,
     /// Largest norm of theta's gradient, and of phi's; 0 = no clipping.
     pub clip_norm: f32,
@@ -316,10 +315,6 @@ impl MetaState {
         };
         Ok((record, gradient))
     }
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// (1 + mean over the rows of width `d` of the cosine of `a` and `b`) / 2.

@@ -102,8 +102,7 @@ impl TaskHead {
                 let mixed: Vec<f32> =
                     state.iter().zip(partner_states[pair]).map(|(a, b)| lambda * a + (1.0 - lambda) * b).collect();
                 let dmixed = &mut dmixed[pair * d..][..d];
-                let weighed = [(golds[pair], lambda), (partners[pair], 1.0 - lambda)];
-                loss += self.head.divergence(&mixed, weighed, share, dmixed);
+                loss += self.head.divergence(&mixed, &target(golds[pair], partners[pair], lambda), share, dmixed).0;
                 dstate.iter_mut().zip(&*dmixed).for_each(|(d, mixed)| *d = lambda * mixed);
             }
             loss
@@ -134,6 +133,14 @@ impl TaskHead {
             right += usize::from(highest(&softmax(scores)) == label(&self.answers, sequence)?);
         }
         Ok(right)
+    }
+}
+
+/// `lambda` for the label `gold` and the rest for `partner`, those that have a share.
+fn target(gold: usize, partner: usize, lambda: f32) -> Vec<(usize, f32)> {
+    match (gold == partner, [(gold, lambda), (partner, 1.0 - lambda)]) {
+        (true, _) => vec![(gold, 1.0)],
+        (false, both) => both.into_iter().filter(|&(_, weight)| weight > 0.0).collect(),
     }
 }
 
@@ -223,6 +230,14 @@ mod tests {
             assert!((mixed.loss - plain.loss).abs() < 1e-6);
             assert!(mixed.gradient.iter().zip(&plain.gradient).all(|(a, b)| (a - b).abs() < 1e-6));
         }
+    }
+
+    #[test]
+    fn two_labels_share_a_target_and_one_has_it_whole() {
+        assert_eq!(target(1, 2, 0.75), [(1, 0.75), (2, 0.25)]);
+        assert_eq!(target(1, 1, 0.75), [(1, 1.0)]);
+        assert_eq!(target(1, 2, 1.0), [(1, 1.0)]);
+        assert_eq!(target(1, 2, 0.0), [(2, 1.0)]);
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub struct Arguments {
     /// The Markdown page to write
     #[arg(long, value_name = "RESULTS.MD")]
     out: PathBuf,
-    /// The method that the page is about
+    /// The method that the page is about; one without a bundle and with a loss of its own is METHOD+LOSS, as prompt-tuning+head
     #[arg(long, value_name = "METHOD", default_value = "supmer")]
     method: String,
     /// The method that all others are compared with

@@ -43,9 +43,9 @@ fn introduction(scores: &Scores) -> String {
     let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     format!(
         "# Results\n\nWritten by `supmer results` from the cells of `supmer eval`; change nothing by hand.\n\n\
-         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. Model: {}; factors of products: {products}. All numbers \
-         in percent unless said otherwise; ± is half the 95% t interval over seeds. Every method has one setting for \
-         all tasks.\n",
+         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. Model: {}, its products of \
+         {products} factors. All numbers in percent unless said otherwise; ± is half the 95% t interval over seeds. Every \
+         method has one setting for all tasks.\n",
         scores.tasks().len(),
         sizes.last().map_or(NONE, String::as_str),
         models.into_iter().collect::<Vec<_>>().join(", "),
