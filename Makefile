@@ -17,8 +17,8 @@ DESTDIR :=
 LIBDIR := lib
 
 .PHONY: help demo test test-examples test-c test-threads test-abi test-cpp test-go test-swift test-install swift-root \
-	check check-report check-targets bench bench-mixed bench-bindings bench-peers build library install dist models minilm \
-	print-model print-minilm header expected abi clean
+	check check-report check-targets bench bench-mixed bench-bindings bench-peers bench-quality bundles results build \
+	build-train library install dist models minilm print-model print-minilm header expected abi clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
@@ -39,7 +39,10 @@ help:
 	@echo 'make bench-mixed    many adapters over one model: throughput and memory'
 	@echo 'make bench-bindings what a call costs in each language'
 	@echo 'make bench-peers    this library and PyTorch in one alternating run'
-	@echo 'make install        install library, headers, pkg-config and CMake files: PREFIX, LIBDIR, DESTDIR'
+	@echo 'make bench-quality  accuracy of prompt tuning here and in PyTorch, on the labelled tasks in DATA'
+	@echo 'make bundles        train the bundles of docs/RESULTS.md from CORPUS into WORK (hours)'
+	@echo 'make results        measure them on the labelled tasks in DATA and write docs/RESULTS.md (hours)'
+	@echo 'make install        install library, headers, pkg-config and CMake files, bundles: PREFIX, LIBDIR, DESTDIR'
 	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'
 	@echo 'make models         fetch the demo model into $(CACHE)'
 	@echo 'make minilm         fetch the sentence encoder of meta-training'
@@ -141,6 +144,24 @@ bench-peers: models
 	SUPMER_CACHE="$(CACHE)" benches/peers/setup.sh "$(MODEL)"
 	SUPMER_CACHE="$(CACHE)" "$(CACHE)/peers-venv/bin/python" benches/peers/run.py \
 		--gguf "$(MODEL)" --supmer "$(RELEASE)/examples/bench_worker"
+
+bench-quality: build models
+	@[ -n "$(DATA)" ] || { echo 'DATA=DIR is missing: folders with task.json, train.jsonl and test.jsonl' >&2; exit 2; }
+	SUPMER_CACHE="$(CACHE)" benches/peers/setup.sh "$(MODEL)"
+	SUPMER_CACHE="$(CACHE)" benches/peers/quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(DATA)"
+
+# What bundles and results are made of is not part of this repository; bundles/README.md says where it comes from.
+bundles: build-train models minilm
+	@[ -n "$(CORPUS)" ] && [ -n "$(WORK)" ] || { echo 'CORPUS=DIR or WORK=DIR is missing' >&2; exit 2; }
+	scripts/train_bundles.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(CORPUS)" "$(WORK)" $(NAMES)
+
+results: build-train models minilm
+	@[ -n "$(DATA)" ] && [ -n "$(WORK)" ] || { echo 'DATA=DIR or WORK=DIR is missing' >&2; exit 2; }
+	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)/bundles" "$(WORK)" $(STAGES)
+
+build-train:
+	@scripts/need.sh cargo cc
+	cargo build --release --features cli,train --bin supmer
 
 build:
 	@scripts/need.sh cargo cc

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Installs the library as C programs expect it: headers, shared and static library, pkg-config and CMake files, licences.
+"""Installs the library as C programs expect it: headers, libraries, pkg-config and CMake files, bundles, licences.
 
     install.py --built target/release --prefix /usr/local [--destdir DIR] [--libdir DIR]
 
@@ -79,6 +79,10 @@ def install(built: Path, prefix: Path, destdir: Path, libdir: Path) -> None:
         for name, value in {**values, "PREFIX": os.path.relpath(prefix, target.parent)}.items():
             text = text.replace(f"@{name}@", value)
         (folder(staged(target.parent)) / target.name).write_text(text, encoding="utf-8")
+
+    bundles = folder(staged(prefix / "share/supmer/bundles"))
+    for path in sorted((ROOT / "bundles").iterdir()):
+        copy(path, bundles / path.name)
 
     texts = folder(staged(prefix / "share/licenses/supmer"))
     for name in ["LICENSE-MIT", "LICENSE-APACHE"]:

@@ -45,7 +45,8 @@ say "make install, to a prefix and to a staging folder"
 make -C supmer install PREFIX="$scratch/x"
 make -C supmer install PREFIX=/usr LIBDIR=lib/some-multiarch DESTDIR="$scratch/staged"
 for file in lib/libsupmer.so lib/libsupmer.so.0 lib/libsupmer.a include/supmer.h include/supmer.hpp \
-    lib/pkgconfig/supmer.pc lib/cmake/supmer/supmer-config.cmake share/licenses/supmer/THIRD-PARTY.txt; do
+    lib/pkgconfig/supmer.pc lib/cmake/supmer/supmer-config.cmake share/supmer/bundles/smollm2-135m.supmer \
+    share/licenses/supmer/THIRD-PARTY.txt; do
     [ -e "x/$file" ] || { echo "make install left out $file" >&2; exit 1; }
     staged=staged/usr/${file/#lib\//lib/some-multiarch/}
     [ -e "$staged" ] || { echo "make install with DESTDIR left out $staged" >&2; exit 1; }

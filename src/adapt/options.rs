@@ -40,8 +40,7 @@ pub enum AnswerLoss {
     #[serde(rename = "labels")]
     Labels,
     /// The other labels alone, by a label head that is trained beside the prompt and takes the place of the verbalizers
-    /// (deviation). Where the dev part chooses a head that was fitted, that is fitted
-    /// once more, to the dev rows as well.
+    /// (deviation). Where the dev part chooses a head that was fitted, that is fitted once more, to the dev rows as well.
     #[serde(rename = "head")]
     Head,
 }

@@ -201,8 +201,8 @@ pub trait Backbone: Send + Sync {
     ) -> Result<LossAndGradient>;
 
     /// A loss of the answer states of `batch` and its gradient to the prompt, as [`Backbone::loss`] gives them of the
-    /// answers' tokens; answers are not read. An answer state is what the network predicts the first token of an answer from: the row behind the
-    /// final norm of the text's last token, or of the decoder's where there is one.
+    /// answers' tokens; answers are not read. An answer state is what the network predicts the first token of an answer
+    /// from: the row behind the final norm of the text's last token, or of the decoder's where there is one.
     ///
     /// Errors: those of [`Backbone::loss`].
     fn state_loss(

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The evaluations behind docs/RESULTS.md, and the page. What is finished is found again, so it may be stopped at any time.
+#
+#     scripts/measure_quality.sh SUPMER MODEL ENCODER DATA BUNDLES WORK [trials|cells|page ...]
+#
+# DATA has a folder for each task with task.json, train.jsonl and test.jsonl; BUNDLES is what scripts/train_bundles.sh made.
+# WORK keeps trials and cells. TASKS and INSTRUCTIONS may be set in the environment; all cells of a page share the latter.
+set -euo pipefail
+
+supmer=$1 model=$2 encoder=$3 data=$4 bundles=$5 work=$6
+shift 6
+instructions=${INSTRUCTIONS:-amx-bf16}
+tasks=${TASKS:-trec subj sst2 agnews banking10 amazon_books rte mrpc}
+# The seeds of all methods, and those that prompt-tuning and supmer are measured with beside them.
+seeds="13 21 42 87 100"
+more_seeds="7 29 55 64 91"
+instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.
+'
+
+# evaluate FOLDER TASK SEED ARGUMENTS...
+evaluate() {
+    local folder=$1 task=$2 seed=$3
+    shift 3
+    "$supmer" eval --quiet --model "$model" --instructions "$instructions" --task "$data/$task/task.json" \
+        --data "$data/$task" --shots 16 --seeds "$seed" --cells "$folder" --out "$work/last.json" "$@"
+}
+
+# Three settings of every method on rows of the train splits. No setting takes rte and mrpc far from chance at this size, so
+# they would only add noise to the choice.
+trials() {
+    local seed task rate
+    for seed in 1 2; do
+        for task in ${TRIAL_TASKS:-trec subj sst2 agnews banking10 amazon_books}; do
+            for rate in 0.02 0.01 0.005; do
+                trial "$task" $seed --methods prompt-tuning --steps 100 --learning-rate $rate
+            done
+            for rate in 0.006 0.003 0.0015; do
+                trial "$task" $seed --methods supmer,text-init,prompt-tuning --bundle "$bundles/smollm2-135m.supmer" \
+                    --init-text "$instruction" --answer-loss head --steps 50 --learning-rate $rate
+            done
+        done
+    done
+}
+
+trial() {
+    evaluate "$work/trials" "$1" "$2" --trial --max-test 150 "${@:3}"
+}
+
+# One setting of each method on test rows. The first seeds come with the curves of accuracy over steps.
+cells() {
+    local seed task
+    for seed in $seeds; do
+        for task in $tasks; do
+            cell "$task" "$seed" --methods prompt-tuning $plain --at-steps 0,5,10,25,50,100
+            cell "$task" "$seed" --methods supmer --bundle "$bundles/smollm2-135m.supmer" --at-steps 0,5,10,25,50
+            cell "$task" "$seed" --methods supmer-no-psi --bundle "$bundles/smollm2-135m.supmer"
+            cell "$task" "$seed" --methods text-init,prompt-tuning --init-text "$instruction" $head
+            cell "$task" "$seed" --methods minilm-logreg,in-context --encoder "$encoder"
+            for other in "$bundles"/*.supmer; do
+                name=$(basename "$other" .supmer)
+                [ "$name" = smollm2-135m ] || cell "$task" "$seed" --methods "supmer:$name" --bundle "$name=$other"
+            done
+        done
+    done
+    for seed in $more_seeds; do
+        for task in $tasks; do
+            cell "$task" "$seed" --methods prompt-tuning $plain
+            cell "$task" "$seed" --methods supmer --bundle "$bundles/smollm2-135m.supmer"
+        done
+    done
+}
+
+cell() {
+    evaluate "$work/cells" "$1" "$2" --max-test 500 "${@:3}"
+}
+
+page() {
+    "$supmer" results --cells "$work/cells" --trials "$work/trials" --out docs/RESULTS.md
+}
+
+mkdir -p "$work"
+for stages in "${@:-trials cells page}"; do
+    for stage in $stages; do
+        "$stage"
+    done
+done

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Trains the bundle that is shipped, and those that tell what each part of its recipe is worth.
+#
+#     scripts/train_bundles.sh SUPMER MODEL ENCODER CORPUS WORK [NAME ...]
+#
+# WORK keeps a folder for each run, and in `bundles` what comes out. A run that was stopped goes on, one that is done is left
+# alone; the first one embeds the sentences for all.
+set -euo pipefail
+
+supmer=$1 model=$2 encoder=$3 corpus=$4 work=$5
+shift 5
+instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.
+'
+
+# train NAME OPTIONS...: the recipe, changed by OPTIONS
+train() {
+    local name=$1
+    shift
+    local run=$work/runs/$name bundle=$work/bundles/$name.supmer
+    [ -e "$bundle" ] && return
+    mkdir -p "$run" "$work/bundles"
+    local resume=()
+    if [ -e "$run/checkpoint.supmer" ]; then
+        resume=(--resume)
+    else
+        for made in "$work"/runs/smollm2-135m/{sentences,embeddings,clusters}*; do
+            [ ! -e "$made" ] || cp -n "$made" "$run"
+        done
+    fi
+    "$supmer" train --model "$model" --encoder "$encoder" --corpus "$corpus" --run "$run" --out "$run/bundle.supmer" \
+        --files wikipedia_wikitext2.txt factbook.txt fiction.txt science_darwin.txt web_ewt.txt mixed_masc.txt speeches.txt \
+        customer_service_sgd.txt technical_rustbook.txt \
+        --instructions "${INSTRUCTIONS:-amx-bf16}" --answer-loss head --init-text "$instruction" \
+        --formats topic=1,cloze=1,nsp=0.5,scsp=0.5 --mix-formats --support 16 --query 16 --query-batch 16 --max-tokens 96 \
+        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps 500 --average-over 50 \
+        --validate-every 100 --validation-tasks 6 --checkpoint-every 25 --advise-steps 50 --advise-rate 0.003 \
+        "${resume[@]}" "$@"
+    cp "$run/bundle.supmer" "$bundle"
+}
+
+for names in "${@:-smollm2-135m second-seed no-psi topic-only curriculum constant-mixing}"; do
+    for name in $names; do
+        case $name in
+        smollm2-135m) train "$name" --no-mixing ;;
+        second-seed) train "$name" --no-mixing --seed 2 ;;
+        no-psi) train "$name" --no-mixing --rank 0 ;;
+        topic-only) train "$name" --no-mixing --formats topic=1 ;;
+        curriculum) train "$name" ;;
+        constant-mixing) train "$name" --no-curriculum ;;
+        *) echo "there is no recipe $name" >&2 && exit 2 ;;
+        esac
+    done
+done
