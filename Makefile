@@ -150,7 +150,8 @@ bench-quality: build models
 	SUPMER_CACHE="$(CACHE)" benches/peers/setup.sh "$(MODEL)"
 	SUPMER_CACHE="$(CACHE)" benches/peers/quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(DATA)"
 
-# What bundles and results are made of is not part of this repository; bundles/README.md says where it comes from.
+# Corpus and labelled tasks are not part of this repository: bundles/README.md says where the corpus comes from, and any
+# folder of tasks will do for results.
 bundles: build-train models minilm
 	@[ -n "$(CORPUS)" ] && [ -n "$(WORK)" ] || { echo 'CORPUS=DIR or WORK=DIR is missing' >&2; exit 2; }
 	scripts/train_bundles.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(CORPUS)" "$(WORK)" $(NAMES)

@@ -770,8 +770,10 @@ supmer_status supmer_bundle_save(const supmer_bundle *bundle,
                                  supmer_error **error);
 
 /**
- * What a bundle is, as a JSON object: "prompt_length", "width", "regularizer" (null without one) and "origin" with the
- * model family, the advised settings and the recipe. Later versions may add members.
+ * What a bundle is, as a JSON object: "prompt_length", "width", "regularizer" (null without one, else "rank" and "layers")
+ * and "origin": "fingerprint" (the model family, null when it is not known), "adaptation" (null, or what it advises:
+ * "steps", "learning_rate", "batch_size", and "answer_loss" where that is not "vocabulary"), "corpus_digest" and "recipe".
+ * Later versions may add members.
  *
  * - Returns: text ending in NUL that lives as long as the bundle; NULL for NULL.
  * - Errors: none.
@@ -782,7 +784,8 @@ const char *supmer_bundle_metadata(const supmer_bundle *bundle);
 
 /**
  * Checks that a bundle was made for the family of a model. Other weights of the family (another quantization) pass;
- * a report of adaptation then has a warning.
+ * a report of adaptation then has a warning. Of a bundle that does not know its family (an imported checkpoint) only the
+ * width is checked.
  *
  * - Errors: `BACKBONE_MISMATCH` (the message names what differs), `INVALID_ARGUMENT`.
  * - Threads: any.
@@ -853,10 +856,11 @@ supmer_status supmer_task_read(const char *path,
                                supmer_error **error);
 
 /**
- * Adds a label. Predictions list labels in the order in which they were added.
+ * Adds a label, of at most 1,000. Predictions list labels in the order in which they were added.
  *
- * - `name`, `name_length`: the label as examples name it.
- * - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great".
+ * - `name`, `name_length`: the label as examples name it, at most 1,024 bytes.
+ * - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great". At
+ *   most 1,024 bytes and 32 tokens.
  * - Errors: `INVALID_TASK` for an empty or repeated name or an empty verbalizer, `TOO_LARGE` for too many labels,
  *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: one at a time for one task.
@@ -873,7 +877,7 @@ supmer_status supmer_task_add_label(supmer_task *task,
  * Sets the template: text with fields in braces, such as "{text}\nSentiment:". The model reads it, filled in, before
  * it says the verbalizer.
  *
- * - `template_text`, `template_length`: the template; checked by `supmer_adapt`.
+ * - `template_text`, `template_length`: the template, at most 64 KiB; checked by `supmer_adapt`.
  * - Errors: `INVALID_ARGUMENT`, `INVALID_UTF8`, `TOO_LARGE`.
  * - Threads: one at a time for one task.
  * - Since: 0.1.0
@@ -886,7 +890,7 @@ supmer_status supmer_task_set_template(supmer_task *task,
 /**
  * Adds an example for a template with the field `{text}`.
  *
- * - `text`, `text_length`: the example.
+ * - `text`, `text_length`: the example, at most 4 MiB.
  * - `label`, `label_length`: name of a label that was added before.
  * - Errors: `INVALID_EXAMPLE` for an unknown label, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: one at a time for one task.
@@ -967,7 +971,7 @@ typedef struct supmer_adapter supmer_adapter;
  * Writes an adapter file: beside the path first, then moved into place, so that the path never holds half a file.
  *
  * - `path`, `path_length`: the file; one that exists is replaced.
- * - Errors: `IO`, `NOT_FOUND` (no such folder), `DISK_FULL`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Errors: `IO`, `NOT_FOUND` (no such folder), `DISK_FULL`, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any.
  * - Since: 0.1.0
  */
@@ -982,7 +986,7 @@ supmer_status supmer_adapter_save(const supmer_adapter *adapter,
  * - `path`, `path_length`: the file.
  * - `out`: receives the adapter, yours to free with `supmer_adapter_free`.
  * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (a format this version does not know), `TOO_LARGE`,
- *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ *   `NOT_FINITE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any.
  * - Since: 0.1.0
  */
@@ -995,7 +999,7 @@ supmer_status supmer_adapter_load(const char *path,
  * Gives the bytes that `supmer_adapter_save` would write. The same adapter always gives the same bytes.
  *
  * - `out`: receives a buffer, yours to free with `supmer_buffer_free`.
- * - Errors: `INVALID_ARGUMENT`.
+ * - Errors: `TOO_LARGE`, `INVALID_ARGUMENT`.
  * - Threads: any.
  * - Since: 0.1.0
  */
@@ -1008,7 +1012,7 @@ supmer_status supmer_adapter_save_memory(const supmer_adapter *adapter,
  *
  * - `bytes`, `bytes_length`: the contents of an adapter file.
  * - `out`: receives the adapter, yours to free with `supmer_adapter_free`.
- * - Errors: `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`, `INVALID_ARGUMENT`.
+ * - Errors: `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`, `NOT_FINITE`, `INVALID_ARGUMENT`.
  * - Threads: any.
  * - Since: 0.1.0
  */
@@ -1070,8 +1074,17 @@ void supmer_adapter_free(supmer_adapter *adapter);
 typedef struct supmer_report supmer_report;
 
 /**
- * The report as a JSON object: loss curve, dev scores, seconds, peak bytes and warnings. Later versions may add
- * members.
+ * The report as a JSON object:
+ *
+ * - "train_examples", "dev_examples" (held out; 0 = none), "cut_examples" (cut to `max_tokens`), "prompt_length";
+ * - "steps": for every step "loss" (of its batch before it, nats an example), "learning_rate", "gradient_norm" (before
+ *   clipping), and with a regularizer "gate" (0 to 1, the weight of the raw gradient) and "cosine" (of the raw and the
+ *   applied gradient);
+ * - "dev": for every scoring of the held-out examples "step" (0 = the start), "accuracy" (0 to 1) and "loss" (nats);
+ * - "kept_step": the steps that made what is kept; "stopped": "steps", "patience" or "time limit";
+ * - "seconds" of the call, "peak_bytes" of the process so far (0 = not known), "warnings": sentences for a person.
+ *
+ * Later versions may add members.
  *
  * - Returns: text ending in NUL that lives as long as the report; NULL for NULL.
  * - Errors: none.
@@ -1107,7 +1120,8 @@ void supmer_report_free(supmer_report *report);
 typedef int32_t supmer_answer_loss;
 
 /**
- * How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
+ * How to adapt. 0 (or NULL) in a field is its default, given in brackets, which suits 8 to 32 examples a label. With a
+ * bundle, `steps`, `batch_size`, `learning_rate` and `answer_loss` are by default what it advises.
  */
 typedef struct {
     /**
@@ -1115,7 +1129,7 @@ typedef struct {
      */
     size_t struct_size;
     /**
-     * Seed of the starting prompt, the held-out part and the order of the examples.
+     * Seed of the starting prompt, the held-out part and the order of the examples [42].
      */
     uint64_t seed;
     /**
@@ -1123,51 +1137,53 @@ typedef struct {
      */
     uint64_t memory_limit;
     /**
-     * Seconds after which the best prompt so far is returned; 0 = no limit.
+     * Seconds after which the best prompt so far is returned, at most 1e9; 0 = no limit. One step
+     * always runs.
      */
     double time_limit;
     /**
-     * Optimizer steps.
+     * Optimizer steps, at most 1,000,000 [100].
      */
     uint32_t steps;
     /**
-     * Examples a step.
+     * Examples a step, at most 4,096 [8].
      */
     uint32_t batch_size;
     /**
-     * Rows of the prompt.
+     * Rows of the prompt, at most 4,096 [20]. Those of a bundle or of `start_adapter` replace it.
      */
     uint32_t prompt_length;
     /**
-     * Most tokens of a filled template; longer ones are cut inside their longest field.
+     * Most tokens of a filled template; longer ones are cut inside their longest field [256].
      */
     uint32_t max_tokens;
     /**
-     * First learning rate; falls to 0 over the steps.
+     * First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps [0.005].
      */
     float learning_rate;
     /**
-     * Largest norm of the gradient; negative = no clipping.
+     * Largest norm of the gradient, at most 1e6 [1]; negative = no clipping.
      */
     float clip_norm;
     /**
-     * Weight decay; negative = none.
+     * Weight decay, at most 1 [none]; negative = none.
      */
     float weight_decay;
     /**
-     * Share of the examples held out for choosing the best prompt, below 1; 0 = see `dev_per_class`.
+     * Share of every label's examples held out for choosing the best prompt, at most 0.9; 0 = see `dev_per_class`.
      */
     float dev_fraction;
     /**
-     * Examples of each label held out, when enough remain; `SUPMER_OFF` = none.
+     * Examples of each label held out [16]; `SUPMER_OFF` = none. None are held out, and the report warns of it, when a
+     * label would keep fewer than 8: by default below 24 examples of every label.
      */
     uint32_t dev_per_class;
     /**
-     * Score the held-out part every so many steps.
+     * Score the held-out part every so many steps, and at the start and the end [10].
      */
     uint32_t eval_every;
     /**
-     * Stop after so many scorings in a row without a better one; `SUPMER_OFF` = never.
+     * Stop after so many scorings in a row without a better one [never]; `SUPMER_OFF` = never.
      */
     uint32_t patience;
     /**
@@ -1175,11 +1191,12 @@ typedef struct {
      */
     supmer_answer_loss answer_loss;
     /**
-     * Start from this adapter's prompt; NULL = from the model's vocabulary.
+     * Start from this adapter's prompt; NULL = from the bundle's prompt, or without a bundle from rows of the model's
+     * vocabulary.
      */
     const supmer_adapter *start_adapter;
     /**
-     * Start from this text, UTF-8; NULL = from the model's vocabulary. Not together with `start_adapter`.
+     * Start from this text, UTF-8; NULL = as said there. Not together with `start_adapter`.
      */
     const char *start_text;
     /**
@@ -1217,9 +1234,9 @@ typedef struct {
 
 /**
  * The other labels alone, by a label head: rows that are trained beside the prompt, begun at the verbalizers' and kept in
- * the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers then
- * matter little. The dev rows choose between the trained head and some that are fitted to the examples; a fitted one is then
- * fitted to the dev rows as well.
+ * the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers
+ * then matter little. Examples held out choose between the trained head and some that are fitted to the others; a fitted
+ * one is then fitted to those held out as well. Where none are held out, a head fitted at one fixed penalty is taken.
  */
 #define SUPMER_ANSWER_LOSS_HEAD 3
 
@@ -1243,8 +1260,8 @@ supmer_status supmer_adapt_options_init(supmer_adapt_options *options, size_t st
  * - `adapter`: receives the adapter, yours to free with `supmer_adapter_free`.
  * - `report`: receives the report, yours to free with `supmer_report_free`; NULL when it is not wanted.
  * - Errors: `INVALID_TASK`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `MEMORY_LIMIT`, `NOT_FINITE`,
- *   `BACKBONE_MISMATCH` (of `bundle` or `start_adapter`), `CANCELLED`, `INVALID_ARGUMENT`,
- *   `INVALID_UTF8`.
+ *   `BACKBONE_MISMATCH` (of `bundle` or `start_adapter`), `UNSUPPORTED` (a model without vocabulary to start from),
+ *   `CANCELLED`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any; several calls may share a model. The task must not be changed meanwhile.
  * - Since: 0.1.0
  */
@@ -1366,8 +1383,8 @@ supmer_status supmer_predict_options_init(supmer_predict_options *options, size_
  * - `options`: NULL for all defaults.
  * - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
  * - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
- * - Errors: `BACKBONE_MISMATCH`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `CANCELLED`, `INVALID_ARGUMENT`,
- *   `INVALID_UTF8`.
+ * - Errors: `BACKBONE_MISMATCH`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`,
+ *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any; calls may share model and adapter.
  * - Since: 0.1.0
  */

@@ -3,7 +3,8 @@
 #
 #     scripts/demo.sh SUPMER MODEL.gguf
 #
-# All settings are those that the bundle advises. 120 rows of one task are a show; docs/RESULTS.md measures.
+# All settings are those that the bundle advises. 120 rows of one task are a show and no
+# measurement.
 set -euo pipefail
 
 supmer=$1

@@ -4,16 +4,20 @@
 #     scripts/measure_quality.sh SUPMER MODEL ENCODER DATA BUNDLES WORK [trials|cells|page ...]
 #
 # DATA has a folder for each task with task.json, train.jsonl and test.jsonl; BUNDLES is what scripts/train_bundles.sh made.
-# WORK keeps trials and cells. TASKS and INSTRUCTIONS may be set in the environment; all cells of a page share the latter.
+# WORK keeps trials and cells. TASKS may be set in the environment, and INSTRUCTIONS, the option of that name: all cells of a
+# page share it, since products that are rounded to bf16 are not compared with others.
 set -euo pipefail
 
 supmer=$1 model=$2 encoder=$3 data=$4 bundles=$5 work=$6
 shift 6
-instructions=${INSTRUCTIONS:-amx-bf16}
+instructions=${INSTRUCTIONS:-auto}
 tasks=${TASKS:-trec subj sst2 agnews banking10 amazon_books rte mrpc}
 # The seeds of all methods, and those that prompt-tuning and supmer are measured with beside them.
 seeds="13 21 42 87 100"
 more_seeds="7 29 55 64 91"
+# What the trials chose for prompt tuning, and for every start with a label head; a bundle advises its own.
+plain=(--steps 100 --learning-rate 0.01)
+head=(--answer-loss head --steps 50 --learning-rate 0.003)
 instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.
 '
 
@@ -51,10 +55,10 @@ cells() {
     local seed task
     for seed in $seeds; do
         for task in $tasks; do
-            cell "$task" "$seed" --methods prompt-tuning $plain --at-steps 0,5,10,25,50,100
+            cell "$task" "$seed" --methods prompt-tuning "${plain[@]}" --at-steps 0,5,10,25,50,100
             cell "$task" "$seed" --methods supmer --bundle "$bundles/smollm2-135m.supmer" --at-steps 0,5,10,25,50
             cell "$task" "$seed" --methods supmer-no-psi --bundle "$bundles/smollm2-135m.supmer"
-            cell "$task" "$seed" --methods text-init,prompt-tuning --init-text "$instruction" $head
+            cell "$task" "$seed" --methods text-init,prompt-tuning --init-text "$instruction" "${head[@]}"
             cell "$task" "$seed" --methods minilm-logreg,in-context --encoder "$encoder"
             for other in "$bundles"/*.supmer; do
                 name=$(basename "$other" .supmer)
@@ -64,7 +68,7 @@ cells() {
     done
     for seed in $more_seeds; do
         for task in $tasks; do
-            cell "$task" "$seed" --methods prompt-tuning $plain
+            cell "$task" "$seed" --methods prompt-tuning "${plain[@]}"
             cell "$task" "$seed" --methods supmer --bundle "$bundles/smollm2-135m.supmer"
         done
     done
@@ -75,7 +79,7 @@ cell() {
 }
 
 page() {
-    "$supmer" results --cells "$work/cells" --trials "$work/trials" --out docs/RESULTS.md
+    "$supmer" results --cells "$work/cells" --trials "$work/trials" --out "$(dirname "${BASH_SOURCE[0]}")/../docs/RESULTS.md"
 }
 
 mkdir -p "$work"

@@ -4,7 +4,8 @@
 #     scripts/train_bundles.sh SUPMER MODEL ENCODER CORPUS WORK [NAME ...]
 #
 # WORK keeps a folder for each run, and in `bundles` what comes out. A run that was stopped goes on, one that is done is left
-# alone; the first one embeds the sentences for all.
+# alone; smollm2-135m embeds the sentences for all. INSTRUCTIONS in the environment is the option of that name: the bundles of
+# docs/RESULTS.md were trained with amx-bf16, where the processor has it the fastest; others give other bytes.
 set -euo pipefail
 
 supmer=$1 model=$2 encoder=$3 corpus=$4 work=$5
@@ -12,17 +13,17 @@ shift 5
 instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.
 '
 
-# train NAME OPTIONS...: the recipe, changed by OPTIONS
+# train NAME FORMATS OPTIONS...: the recipe with these formats of tasks, and OPTIONS
 train() {
-    local name=$1
-    shift
+    local name=$1 formats=$2
+    shift 2
     local run=$work/runs/$name bundle=$work/bundles/$name.supmer
     [ -e "$bundle" ] && return
     mkdir -p "$run" "$work/bundles"
     local resume=()
     if [ -e "$run/checkpoint.supmer" ]; then
         resume=(--resume)
-    else
+    elif [ "$name" != smollm2-135m ]; then
         for made in "$work"/runs/smollm2-135m/{sentences,embeddings,clusters}*; do
             [ ! -e "$made" ] || cp -n "$made" "$run"
         done
@@ -30,23 +31,24 @@ train() {
     "$supmer" train --model "$model" --encoder "$encoder" --corpus "$corpus" --run "$run" --out "$run/bundle.supmer" \
         --files wikipedia_wikitext2.txt factbook.txt fiction.txt science_darwin.txt web_ewt.txt mixed_masc.txt speeches.txt \
         customer_service_sgd.txt technical_rustbook.txt \
-        --instructions "${INSTRUCTIONS:-amx-bf16}" --answer-loss head --init-text "$instruction" \
-        --formats topic=1,cloze=1,nsp=0.5,scsp=0.5 --mix-formats --support 16 --query 16 --query-batch 16 --max-tokens 96 \
-        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps 500 --average-over 50 \
+        --instructions "${INSTRUCTIONS:-auto}" --answer-loss head --init-text "$instruction" \
+        --formats "$formats" --mix-formats --support 16 --query 16 --query-batch 16 --max-tokens 96 \
+        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps 300 --average-over 50 \
         --validate-every 100 --validation-tasks 6 --checkpoint-every 25 --advise-steps 50 --advise-rate 0.003 \
-        "${resume[@]}" "$@"
+        ${resume[@]+"${resume[@]}"} "$@"
     cp "$run/bundle.supmer" "$bundle"
 }
 
+all=topic=1,cloze=1,nsp=0.5,scsp=0.5
 for names in "${@:-smollm2-135m second-seed no-psi topic-only curriculum constant-mixing}"; do
     for name in $names; do
         case $name in
-        smollm2-135m) train "$name" --no-mixing ;;
-        second-seed) train "$name" --no-mixing --seed 2 ;;
-        no-psi) train "$name" --no-mixing --rank 0 ;;
-        topic-only) train "$name" --no-mixing --formats topic=1 ;;
-        curriculum) train "$name" ;;
-        constant-mixing) train "$name" --no-curriculum ;;
+        smollm2-135m) train "$name" "$all" --no-mixing ;;
+        second-seed) train "$name" "$all" --no-mixing --seed 2 ;;
+        no-psi) train "$name" "$all" --no-mixing --rank 0 ;;
+        topic-only) train "$name" topic=1 --no-mixing ;;
+        curriculum) train "$name" "$all" ;;
+        constant-mixing) train "$name" "$all" --no-curriculum ;;
         *) echo "there is no recipe $name" >&2 && exit 2 ;;
         esac
     done

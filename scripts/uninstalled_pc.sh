@@ -20,6 +20,8 @@ escape() {
 }
 mkdir -p "$library/pkgconfig"
 cat >"$library/pkgconfig/supmer.pc" <<EOF
+bundledir=$(escape "$root/bundles")
+
 Name: supmer
 Description: Adapts a frozen small language model to a task on the device
 Version: $(sed -n 's/^version = "\(.*\)"/\1/p' "$root/Cargo.toml" | head -n 1)

@@ -1,6 +1,6 @@
 //! How much memory adapting and predicting take, before it is done.
 
-use crate::adapt::{AdaptOptions, start_prompt, tokenize};
+use crate::adapt::{AdaptOptions, AnswerLoss, MOST_FITTED_ROWS, start_prompt, tokenize};
 use crate::error::Result;
 use crate::model::Model;
 use crate::predict::PreparedTask;
@@ -9,6 +9,8 @@ use crate::task::{Example, Task};
 
 /// Copies of the prompt that a run holds: itself, its gradient, the optimizer's two moments, the best so far.
 const PROMPT_COPIES: usize = 5;
+/// Copies of a label head's weights that fitting it holds, f64: itself, what it moves to, and the optimizer's memory.
+const HEAD_COPIES: usize = 24;
 
 /// Bytes of memory. All but the weights are estimates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +36,13 @@ pub fn estimate_memory(
 ) -> Result<MemoryEstimate> {
     let (backbone, footprint) = (model.backbone(), model.backbone().footprint());
     let prompt = start_prompt(model, options)?.rows();
-    let Lengths { mut sequences, scored_rows } = match task {
+    let Lengths { mut sequences, scored_rows, labels } = match task {
         Some((task, rows)) => Lengths::of(model, task, rows, options)?,
-        None => Lengths { sequences: vec![(options.max_tokens, 1)], scored_rows: 0 },
+        None => Lengths { sequences: vec![(options.max_tokens, 1)], scored_rows: 0, labels: 0 },
+    };
+    let head = match options.answer_loss {
+        AnswerLoss::Head => head_fit(sequences.len().min(2 * MOST_FITTED_ROWS), labels, backbone.width()),
+        AnswerLoss::Vocabulary | AnswerLoss::Labels => 0,
     };
     sequences.sort_unstable_by_key(|&(text, answer)| std::cmp::Reverse(text + answer));
 
@@ -59,16 +65,22 @@ pub fn estimate_memory(
     let prompt_bytes = size_of::<f32>() * prompt * backbone.width();
     Ok(MemoryEstimate {
         weights: footprint.weights,
-        adapt: step + footprint.scoring.of(prompt, texts) + PROMPT_COPIES * prompt_bytes,
+        adapt: step + footprint.scoring.of(prompt, texts) + PROMPT_COPIES * prompt_bytes + head,
         predict: footprint.scoring.of(prompt, longest),
         cached_prompt: prompt * footprint.state_row,
     })
 }
 
-/// Tokens of texts and answers, and the rows over the whole vocabulary that scoring a text takes.
+/// What fitting a label head to so many `rows` takes: their states, twice in f32 and once in f64, and the weights.
+fn head_fit(rows: usize, labels: usize, width: usize) -> usize {
+    rows * width * (2 * size_of::<f32>() + size_of::<f64>()) + HEAD_COPIES * labels * width * size_of::<f64>()
+}
+
+/// Tokens of texts and answers, the rows over the whole vocabulary that scoring a text takes, and the number of labels.
 struct Lengths {
     sequences: Vec<(usize, usize)>,
     scored_rows: usize,
+    labels: usize,
 }
 
 impl Lengths {
@@ -79,6 +91,6 @@ impl Lengths {
         let sequences = examples.sequences.iter().map(|s| (s.text.len(), s.answer.len())).collect();
         let trie = prepared.trie();
         let scored_rows = if trie.is_single_token() { 0 } else { 1 + trie.tokens.len() };
-        Ok(Self { sequences, scored_rows })
+        Ok(Self { sequences, scored_rows, labels: task.labels().len() })
     }
 }

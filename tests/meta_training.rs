@@ -146,6 +146,27 @@ fn two_inner_steps_are_one_after_the_other_and_a_clipped_one_has_its_length() {
 }
 
 #[test]
+fn a_step_without_inner_steps_or_support_examples_is_refused() {
+    let (model, cancel) = (model(FIXTURES[0]), Cancel::new());
+    let (state, task, options) = (start(&model), meta_task(&model), MetaOptions::default());
+    let none = MetaOptions { inner_steps: 0, ..options.clone() };
+    let empty = MetaTask { support: Vec::new(), ..task.clone() };
+    for label_heads in [false, true] {
+        let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads };
+        for (task, options, status) in
+            [(&task, &none, supmer::Status::InvalidOption), (&empty, &options, supmer::Status::InvalidArgument)]
+        {
+            let mut moved = state.clone();
+            let tasks = std::slice::from_ref(task);
+            let stepped = moved.step(&learner, tasks, options, &mut |_| 0.5, &cancel).unwrap_err();
+            let validated = state.validate(&learner, task, options, &cancel).unwrap_err();
+            assert_eq!((stepped.status(), validated.status()), (status, status));
+            assert_eq!((moved.step, &moved.prompt), (0, &state.prompt));
+        }
+    }
+}
+
+#[test]
 fn a_short_run_gives_a_bundle_that_all_commands_use() {
     for name in FIXTURES {
         let model = model(name);

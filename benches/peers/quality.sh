@@ -4,7 +4,7 @@
 #     quality.sh SUPMER MODEL.gguf DATA
 #
 # DATA has a folder for each task with task.json, train.jsonl and test.jsonl. TASKS and WORK may be set in the environment.
-# What is finished is found again in WORK. setup.sh must have run.
+# What is finished is found again in WORK, which is for one model. setup.sh must have run.
 set -euo pipefail
 
 supmer=$1

@@ -4,12 +4,13 @@
     python quality_torch.py --model FOLDER --splits SPLITS --out RESULTS
 
 Trains a prompt in float32 for every `SPLITS/seed-*`, keeps the best state by
-(dev accuracy, then lower dev loss), and scores the test rows. Writes
-`RESULTS/seed-*.json` as it goes and `RESULTS/results.json` at the end; seeds
-whose file is there are not run again.
+(dev accuracy, then lower dev loss), the start included, and scores the test
+rows. Writes `RESULTS/seed-*.json` as it goes and `RESULTS/results.json` at the
+end; seeds whose file is there, made from the same splits, are not run again.
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 import time
@@ -99,10 +100,11 @@ def label_scores(model: Llama, prompt: torch.Tensor, rows: Rows, tree: LabelTree
 
 
 def accuracy_and_loss(scores: torch.Tensor, tree: LabelTree, labels: list[int]):
-    """The share of right predictions, and the training loss on these rows."""
+    """The share of right predictions, and the cross entropy over the labels, in nats."""
     truth = torch.tensor(labels)
-    accuracy = (tree.probabilities(scores).argmax(-1) == truth).double().mean().item()
-    return accuracy, -scores[torch.arange(len(truth)), truth].mean().item()
+    probabilities = tree.probabilities(scores)
+    accuracy = (probabilities.argmax(-1) == truth).double().mean().item()
+    return accuracy, -probabilities[torch.arange(len(truth)), truth].log().mean().item()
 
 
 def train(model: Llama, task: Task, folder: Path, tree: LabelTree) -> tuple[torch.Tensor, dict]:
@@ -115,7 +117,17 @@ def train(model: Llama, task: Task, folder: Path, tree: LabelTree) -> tuple[torc
     steps, every = settings["steps"], settings["eval_every"] or settings["steps"]
     optimizer = torch.optim.AdamW([prompt], lr=settings["learning_rate"], weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: 1 - i / steps)
-    losses, best, best_prompt = [], None, prompt.detach().clone()
+    losses, best, best_prompt = [], None, None
+
+    def look(step: int) -> None:
+        nonlocal best, best_prompt
+        scores = label_scores(model, prompt, dev, tree)
+        accuracy, dev_loss = accuracy_and_loss(scores, tree, dev.labels)
+        if best is None or (accuracy, -dev_loss) > (best["dev_accuracy"], -best["dev_loss"]):
+            best = {"best_step": step, "dev_accuracy": accuracy, "dev_loss": dev_loss}
+            best_prompt = prompt.detach().clone()
+
+    look(0)
     for step, indices in enumerate(batches[:steps], start=1):
         optimizer.zero_grad()
         answers = [task.verbalizers[rows.labels[row]] for row in indices]
@@ -127,12 +139,15 @@ def train(model: Llama, task: Task, folder: Path, tree: LabelTree) -> tuple[torc
         schedule.step()
         losses.append(loss.item())
         if step % every == 0 or step == steps:
-            scores = label_scores(model, prompt, dev, tree)
-            accuracy, dev_loss = accuracy_and_loss(scores, tree, dev.labels)
-            if best is None or (accuracy, -dev_loss) > (best["dev_accuracy"], -best["dev_loss"]):
-                best = {"best_step": step, "dev_accuracy": accuracy, "dev_loss": dev_loss}
-                best_prompt = prompt.detach().clone()
+            look(step)
     return best_prompt, {**best, "losses": losses}
+
+
+def digest(splits: Path, folder: Path) -> str:
+    """SHA-256 of all that a seed's result depends on, but for the model."""
+    files = [splits / name for name in ("task.json", "settings.json", "test.jsonl")]
+    files += sorted(path for path in folder.iterdir() if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def run_seed(model: Llama, task: Task, folder: Path, tree: LabelTree) -> dict:
@@ -178,8 +193,9 @@ def main() -> None:
     per_seed = {}
     for folder in sorted(args.splits.glob("seed-*")):
         file = args.out / f"{folder.name}.json"
-        if not file.exists():
-            result = run_seed(model, task, folder, tree)
+        made_from = digest(args.splits, folder)
+        if not file.exists() or json.loads(file.read_text()).get("made_from") != made_from:
+            result = {**run_seed(model, task, folder, tree), "made_from": made_from}
             print(f"{task.name} {folder.name}: {result['accuracy']:.4f}", flush=True)
             # Renamed when complete, so that a stopped run leaves no half file.
             part = file.with_suffix(".part")

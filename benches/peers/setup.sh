@@ -5,13 +5,13 @@
 #
 #   benches/peers/setup.sh [MODEL.gguf]     (default: what `make print-model` prints)
 #
-# Everything lands in $SUPMER_CACHE (default ~/.cache/supmer); a second run does
-# only what is missing. SUPMER_PEERS_LLAMACPP=0 leaves llama.cpp out, whose
+# Everything lands in $SUPMER_CACHE (default $XDG_CACHE_HOME/supmer, that is
+# ~/.cache/supmer); a second run does only what is missing. SUPMER_PEERS_LLAMACPP=0 leaves llama.cpp out, whose
 # package has to be compiled (about ten minutes on two cores).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${SUPMER_CACHE:-$HOME/.cache/supmer}
+cache=${SUPMER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/supmer}
 venv=$cache/peers-venv
 hf_folder=$cache/smollm2-135m-instruct-f32
 library=$cache/libintel_path.so

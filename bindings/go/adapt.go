@@ -42,9 +42,9 @@ type AdaptOptions struct {
 	ClipNorm float32
 	// WeightDecay is the weight decay; negative = none.
 	WeightDecay float32
-	// DevFraction is the share of the examples held out for choosing the best prompt, below 1; 0 = see DevPerClass.
+	// DevFraction is the share of the examples held out for choosing the best prompt, at most 0.9; 0 = see DevPerClass.
 	DevFraction float32
-	// DevPerClass is the number of examples of each label held out, when enough remain; Off = none.
+	// DevPerClass is the number of examples of each label held out (16), when each keeps 8 or more; Off = none.
 	DevPerClass uint32
 	// EvalEvery is after how many steps the held-out part is scored.
 	EvalEvery uint32

@@ -7,7 +7,7 @@ import "C"
 type MemoryEstimate struct {
 	// Weights is what the model's weights take.
 	Weights uint64
-	// Adapt is what the activations of one step of adaptation take at the given options.
+	// Adapt is what the activations of an adaptation take: of a step and of scoring held-out examples.
 	Adapt uint64
 	// Predict is what the activations of one prediction take.
 	Predict uint64
@@ -16,7 +16,8 @@ type MemoryEstimate struct {
 }
 
 // EstimateMemory tells what an adaptation would need, from the lengths of the task's examples; a nil task stands for
-// examples of MaxTokens. Options may be nil; their Bundle is not looked at: set PromptLength to its rows.
+// examples of MaxTokens. Options may be nil; their Bundle is not looked at: set PromptLength and
+// BatchSize to its own.
 func (m *Model) EstimateMemory(task *Task, options *AdaptOptions) (MemoryEstimate, error) {
 	model, err := m.hold()
 	if err != nil {

@@ -26,7 +26,7 @@ enum class AnswerLoss : supmer_answer_loss {
     head = SUPMER_ANSWER_LOSS_HEAD,
 };
 
-/// How to adapt; supmer.h describes each field, 0 is the library's default.
+/// How to adapt; supmer.h describes each field, 0 is the library's default, or what a bundle advises.
 struct AdaptOptions {
     std::uint64_t seed = 0;
     std::uint64_t memory_limit = 0;
@@ -45,7 +45,7 @@ struct AdaptOptions {
     AnswerLoss answer_loss = AnswerLoss::automatic;
     /// Start from this adapter's prompt; must live until the call returns.
     const Adapter *start_adapter = nullptr;
-    /// Start from this text; empty = from the model's vocabulary.
+    /// Start from this text; empty = from the bundle, or without one from the model's vocabulary.
     std::string start_text;
     std::optional<Cancel> cancel;
     ProgressFunction progress;
@@ -61,7 +61,7 @@ struct Adaptation {
 struct MemoryEstimate {
     /// The model's weights.
     std::uint64_t weights_bytes;
-    /// Intermediate results of one step of adaptation.
+    /// Intermediate results of an adaptation: of a step and of scoring held-out examples.
     std::uint64_t adapt_bytes;
     /// Intermediate results of one prediction.
     std::uint64_t predict_bytes;

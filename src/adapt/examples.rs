@@ -1,5 +1,7 @@
 //! Labelled rows in the tokens of a model.
 
+use std::borrow::Cow;
+
 use super::options::AnswerLoss;
 use crate::backbone::{LabelTrie, Sequence};
 use crate::error::{Result, Status, fail};
@@ -60,6 +62,14 @@ impl TokenizedExamples {
         positions.iter().map(|&at| self.sequences[at].clone()).collect()
     }
 
+    /// All rows, or of more than `most` so many at the most, evenly spread.
+    pub(super) fn at_most(&self, most: usize) -> Cow<'_, Self> {
+        match self.len().div_ceil(most) {
+            0 | 1 => Cow::Borrowed(self),
+            stride => Cow::Owned(self.select(&(0..self.len()).step_by(stride).collect::<Vec<_>>())),
+        }
+    }
+
     /// The rows at `positions`; how many of them were cut is not known.
     pub(super) fn select(&self, positions: &[usize]) -> Self {
         Self { sequences: self.batch(positions), labels: positions.iter().map(|&at| self.labels[at]).collect(), cut: 0 }
@@ -93,5 +103,18 @@ fn gold(task: &Task, row: &Example) -> Result<usize> {
     match task.label_index(name) {
         Some(label) => Ok(label),
         None => fail(Status::InvalidExample, "the row's label is not one of the task's labels"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::adapt::toy::Toy;
+
+    #[test]
+    fn more_rows_than_wanted_are_thinned_evenly() {
+        let examples = Toy::new().examples(&[5, 5]);
+        assert_eq!(examples.at_most(10).labels, examples.labels);
+        let thinned: Vec<usize> = examples.labels.iter().copied().step_by(3).collect();
+        assert_eq!((examples.at_most(4).labels.clone(), thinned.len()), (thinned, 4));
     }
 }

@@ -104,16 +104,16 @@ impl HeadTraining {
     }
 
     /// The head fitted to the training rows, of these `states` under the prompt of now and gold `labels`, that is taken
-    /// where nothing can choose. Errors: `NotFinite`.
-    pub fn fitted(&self, states: &AnswerStates, labels: &[usize]) -> Result<LabelHead> {
-        Ok(fit(states, labels, &self.prior, &[SAFE_STRENGTH])?.remove(0))
+    /// where nothing can choose. Errors: `NotFinite`, `Cancelled`.
+    pub fn fitted(&self, states: &AnswerStates, labels: &[usize], cancel: &Cancel) -> Result<LabelHead> {
+        Ok(fit(states, labels, &self.prior, &[SAFE_STRENGTH], cancel)?.remove(0))
     }
 
     /// The heads that a dev part chooses from: those fitted to the training rows, and the one that was trained.
-    /// Errors: `NotFinite`.
-    pub fn candidates(&self, states: &AnswerStates, labels: &[usize]) -> Result<Vec<Candidate>> {
-        let corrected = fit(states, labels, &self.prior, &STRENGTHS)?;
-        let alone = fit(states, labels, &self.nothing(), &STRENGTHS_ALONE)?;
+    /// Errors: `NotFinite`, `Cancelled`.
+    pub fn candidates(&self, states: &AnswerStates, labels: &[usize], cancel: &Cancel) -> Result<Vec<Candidate>> {
+        let corrected = fit(states, labels, &self.prior, &STRENGTHS, cancel)?;
+        let alone = fit(states, labels, &self.nothing(), &STRENGTHS_ALONE, cancel)?;
         let fitted = (corrected.into_iter().zip(STRENGTHS.map(Origin::OnVerbalizers)))
             .chain(alone.into_iter().zip(STRENGTHS_ALONE.map(Origin::Alone)));
         let all = fitted.chain([(self.head()?, Origin::Trained)]);
@@ -121,14 +121,20 @@ impl HeadTraining {
     }
 
     /// `candidate` fitted once more in the same way to more rows, of these `states` and gold `labels`; a trained one as it
-    /// is. Errors: `NotFinite`.
-    pub fn fitted_again(&self, candidate: Candidate, states: &AnswerStates, labels: &[usize]) -> Result<LabelHead> {
+    /// is. Errors: `NotFinite`, `Cancelled`.
+    pub fn fitted_again(
+        &self,
+        candidate: Candidate,
+        states: &AnswerStates,
+        labels: &[usize],
+        cancel: &Cancel,
+    ) -> Result<LabelHead> {
         let (prior, strength) = match candidate.origin {
             Origin::Trained => return Ok(candidate.head),
             Origin::OnVerbalizers(strength) => (&self.prior, strength),
             Origin::Alone(strength) => (&self.nothing(), strength),
         };
-        Ok(fit(states, labels, prior, &[strength])?.remove(0))
+        Ok(fit(states, labels, prior, &[strength], cancel)?.remove(0))
     }
 
     /// Rows of no verbalizers.

@@ -1,4 +1,5 @@
-//! Adaptation: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on a dev part is kept.
+//! Adaptation: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on a
+//! dev part is kept.
 //!
 //! [`adapt`] prepares what the loop in `tune` works with: the start prompt, the tokenized rows and the dev part.
 
@@ -26,7 +27,7 @@ use crate::runtime::peak_bytes;
 use crate::task::{Example, Task};
 
 pub use crate::runtime::Control;
-pub use batches::{Batches, batches};
+pub use batches::batches;
 pub use examples::{TokenizedExamples, tokenize};
 pub use learned::Learned;
 pub use optimizer::{AdamW, clip, linear_decay};
@@ -35,6 +36,7 @@ pub use report::{DevRecord, RegularizedRecord, Report, StepRecord, Stopped};
 pub use split::{MIN_TRAIN_PER_CLASS, Split, split};
 use start::make_start;
 pub use start::start_prompt;
+pub(crate) use tune::MOST_FITTED_ROWS;
 use tune::{Run, tune};
 
 /// What adaptation gives: the adapter and how it went.
@@ -44,8 +46,11 @@ pub struct Adaptation {
     pub adapter: Adapter,
     /// Loss curve, dev scores, seconds, peak bytes, warnings.
     pub report: Report,
-    /// What was learned after each of `iterates_at`'s steps that ran, whatever the dev part says of it; ascending.
+    /// What was learned after each of `iterates_at`'s steps that ran, whatever the dev part says of the prompt; ascending.
+    /// Label heads are chosen by the dev part here too.
     pub iterates: Vec<(usize, Learned)>,
+    /// Wall seconds of the call that only `iterates` took; part of the report's seconds.
+    pub watch_seconds: f64,
 }
 
 /// Adapts a soft prompt to `task` from labelled `train` rows; `dev` rows, when given, choose the best prompt.
@@ -142,7 +147,7 @@ pub fn adapt(
         bundle: options.bundle.as_ref().map(|bundle| bundle.digest()).transpose()?,
     };
     let adapter = tuned.learned.into_adapter(task.clone(), lineage, backbone.fingerprint().clone())?;
-    Ok(Adaptation { adapter, report, iterates: tuned.iterates })
+    Ok(Adaptation { adapter, report, iterates: tuned.iterates, watch_seconds: tuned.watch_seconds })
 }
 
 /// `InvalidExample` names the first label without a training row.

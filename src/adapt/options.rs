@@ -40,7 +40,8 @@ pub enum AnswerLoss {
     #[serde(rename = "labels")]
     Labels,
     /// The other labels alone, by a label head that is trained beside the prompt and takes the place of the verbalizers
-    /// (deviation). Where the dev part chooses a head that was fitted, that is fitted once more, to the dev rows as well.
+    /// (deviation). Where the dev part chooses a head that was fitted, that is fitted once more, to the dev rows
+    /// as well. Of more than 4,096 training or dev rows, so many at the most are fitted to, evenly spread.
     #[serde(rename = "head")]
     Head,
 }
@@ -87,7 +88,7 @@ pub struct AdaptOptions {
     /// Most tokens of a filled template, at least 1 (default 256).
     pub max_tokens: usize,
     /// Numbers of steps after which the prompt is copied into [`Adaptation::iterates`](super::Adaptation::iterates), 0
-    /// for the start (default none). Changes nothing else.
+    /// for the start (default none). Changes nothing else but the time that the call takes.
     pub iterates_at: Vec<usize>,
 }
 

@@ -25,7 +25,7 @@ pub struct RegularizedRecord {
     pub cosine: f32,
 }
 
-/// One scoring of the dev part.
+/// One scoring of the dev part; of a label head that is fitted again to dev rows, before that.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct DevRecord {
     /// Steps done before it; 0 is the start prompt.
@@ -64,7 +64,7 @@ impl Stopped {
 /// How an adaptation went.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Rows that were trained on.
+    /// Rows that were trained on; a label head is fitted to dev rows as well.
     pub train_examples: usize,
     /// Rows of the dev part; 0 when there was none.
     pub dev_examples: usize,

@@ -1,4 +1,5 @@
-//! The loop: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on the dev part is kept.
+//! The loop: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on the dev
+//! part is kept.
 
 use std::time::Instant;
 
@@ -20,6 +21,8 @@ use crate::soft_prompt::SoftPrompt;
 
 /// Most training rows that are scored to see whether one class is all that is predicted.
 const PROBE_ROWS: usize = 512;
+/// Most training rows, and most dev rows, that label heads are fitted to and chosen by: a bound on memory and time.
+pub(crate) const MOST_FITTED_ROWS: usize = 4_096;
 
 /// What a run works with.
 pub(super) struct Run<'a> {
@@ -46,6 +49,8 @@ pub(super) struct Tuned {
     pub one_class: bool,
     /// What was learned after each step that `iterates_at` names.
     pub iterates: Vec<(usize, Learned)>,
+    /// Wall seconds that iterates took which no scoring of the dev part asked for.
+    pub watch_seconds: f64,
 }
 
 /// What was seen of a run so far.
@@ -55,6 +60,9 @@ struct Looks {
     iterates: Vec<(usize, Learned)>,
     /// How long the last scoring of the dev part took.
     dev_seconds: f64,
+    watch_seconds: f64,
+    /// States of the training rows under the start prompt, for the look at it.
+    start_states: Option<AnswerStates>,
 }
 
 /// Adapts `start` by the options' steps. Errors: `NotFinite` when it diverges, `Cancelled`, those of the backbone.
@@ -63,8 +71,8 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
     let mut prompt = start;
     let mut optimizer = AdamW::new(prompt.values().len(), options.weight_decay);
     let mut batches = Batches::new(run.train.len(), options.batch_size, options.seed);
-    let mut head = run.start_head(&prompt, &control.cancel)?;
-    let mut looks = Looks::default();
+    let (mut head, start_states) = run.start_head(&prompt, &control.cancel)?;
+    let mut looks = Looks { start_states, ..Looks::default() };
     run.look(0, true, (&prompt, head.as_ref()), &mut looks, control)?;
     let mut steps = Vec::new();
     let mut stopped = Stopped::Steps;
@@ -115,28 +123,35 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
             break;
         }
     }
-    let Looks { best, iterates, .. } = looks;
+    let Looks { best, iterates, watch_seconds, .. } = looks;
     let kept_step = best.as_ref().map_or(steps.len(), |best| best.step);
     let (learned, dev, one_class) = match best {
         Some(best) => (best.learned, best.records, best.quality.one_class),
         None => {
-            let (learned, _) = run.learned(&prompt, head.as_ref(), false, &control.cancel)?;
-            let one_class = run.probe(&learned, &control.cancel)?;
+            let (learned, quality) = run.learned(&prompt, head.as_ref(), None, false, &control.cancel)?;
+            let one_class = match quality {
+                Some(quality) => quality.one_class,
+                None => run.probe(&learned.prompt, &control.cancel)?,
+            };
             (learned, Vec::new(), one_class)
         }
     };
-    Ok(Tuned { learned, kept_step, steps, dev, stopped, one_class, iterates })
+    Ok(Tuned { learned, kept_step, steps, dev, stopped, one_class, iterates, watch_seconds })
 }
 
 impl Run<'_> {
-    /// The head to train, where one is asked for.
-    fn start_head(&self, prompt: &SoftPrompt, cancel: &Cancel) -> Result<Option<HeadTraining>> {
+    /// The head to train and the states it starts from, where one is asked for.
+    fn start_head(
+        &self,
+        prompt: &SoftPrompt,
+        cancel: &Cancel,
+    ) -> Result<(Option<HeadTraining>, Option<AnswerStates>)> {
         cancel.check()?;
         if self.options.answer_loss != AnswerLoss::Head {
-            return Ok(None);
+            return Ok((None, None));
         }
-        let states = self.states(prompt, self.train, cancel)?;
-        Ok(Some(HeadTraining::new(self.backbone, self.verbalizers, &states)))
+        let states = self.states(prompt, &self.train.at_most(MOST_FITTED_ROWS), cancel)?;
+        Ok((Some(HeadTraining::new(self.backbone, self.verbalizers, &states)), Some(states)))
     }
 
     /// After `done` steps, at step 0 too: keeps the iterate where it is asked for and, where a scoring `is_due`, the best on
@@ -150,17 +165,21 @@ impl Run<'_> {
         control: &mut Control<'_>,
     ) -> Result<()> {
         control.cancel.check()?;
+        let known = looks.start_states.take();
         let is_scored = is_due && self.dev.is_some();
         let is_watched = self.options.iterates_at.contains(&done);
         if !is_scored && !is_watched {
             return Ok(());
         }
         let before = Instant::now();
-        let (learned, quality) = self.learned(prompt, head, is_scored, &control.cancel)?;
+        let (learned, quality) = self.learned(prompt, head, known, is_scored, &control.cancel)?;
         if is_watched {
             looks.iterates.push((done, learned.clone()));
         }
-        let Some(quality) = quality.filter(|_| is_scored) else { return Ok(()) };
+        let Some(quality) = quality.filter(|_| is_scored) else {
+            looks.watch_seconds += before.elapsed().as_secs_f64();
+            return Ok(());
+        };
         let Quality { accuracy, loss, .. } = quality;
         control.tell(Progress { stage: Stage::Dev, done, total: self.options.steps, loss, accuracy })?;
         match &mut looks.best {
@@ -171,23 +190,33 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What has been learned, and its quality on the dev part where it `is_scored` or the dev part chose the head.
+    /// What has been learned, and its quality where it `is_scored` or has a head: on the dev part, else on the training rows.
+    /// `known`: the states of the training rows under `prompt`, where they have been computed.
     fn learned(
         &self,
         prompt: &SoftPrompt,
         head: Option<&HeadTraining>,
+        known: Option<AnswerStates>,
         is_scored: bool,
         cancel: &Cancel,
     ) -> Result<(Learned, Option<Quality>)> {
         let with = |head| Learned { prompt: prompt.clone(), head };
         match (head, self.dev) {
-            (Some(head), Some(dev)) => {
-                let (head, quality) = self.choose_head(prompt, head, dev, cancel)?;
+            (Some(head), dev) => {
+                let train = self.train.at_most(MOST_FITTED_ROWS);
+                let states = match known {
+                    Some(states) => states,
+                    None => self.states(prompt, &train, cancel)?,
+                };
+                let (head, quality) = match dev {
+                    Some(dev) => self.choose_head(prompt, head, (states, &train.labels), dev, cancel)?,
+                    None => {
+                        let head = head.fitted(&states, &train.labels, cancel)?;
+                        let quality = Quality::of_scores(&states.scores(&head), &train.labels);
+                        (head, quality)
+                    }
+                };
                 Ok((with(Some(head)), Some(quality)))
-            }
-            (Some(head), None) => {
-                let states = self.states(prompt, self.train, cancel)?;
-                Ok((with(Some(head.fitted(&states, &self.train.labels)?)), None))
             }
             (None, Some(dev)) if is_scored => {
                 let quality = Quality::of(self.backbone, prompt, dev, self.labels, self.options, cancel)?;
@@ -197,36 +226,36 @@ impl Run<'_> {
         }
     }
 
-    /// The candidate of `head` with the lowest loss on the dev part, of equals the first, and its quality there; a fitted
-    /// one has then been fitted once more, to the training and dev rows together.
+    /// The candidate of `head` with the lowest loss on the dev part, of equals the first; a fitted one has then been fitted
+    /// once more, to the training and dev rows together. Its quality on the dev part is the one it was chosen by, but
+    /// whether all are given one label is said of the head as it is given. `states` and `labels` are of the training rows.
     fn choose_head(
         &self,
         prompt: &SoftPrompt,
         head: &HeadTraining,
+        (states, labels): (AnswerStates, &[usize]),
         dev: &TokenizedExamples,
         cancel: &Cancel,
     ) -> Result<(LabelHead, Quality)> {
-        let states = [self.states(prompt, self.train, cancel)?, self.states(prompt, dev, cancel)?];
-        let scored = head.candidates(&states[0], &self.train.labels)?.into_iter().map(|candidate| {
-            let quality = Quality::of_scores(&states[1].scores(&candidate.head), &dev.labels);
+        let dev = dev.at_most(MOST_FITTED_ROWS);
+        let dev_states = self.states(prompt, &dev, cancel)?;
+        let scored = head.candidates(&states, labels, cancel)?.into_iter().map(|candidate| {
+            let quality = Quality::of_scores(&dev_states.scores(&candidate.head), &dev.labels);
             (candidate, quality)
         });
         let best = scored.reduce(|best, next| if next.1.loss < best.1.loss { next } else { best });
         let (best, quality) =
             best.ok_or_else(|| Error::new(Status::Internal, "a label head in training without candidates"))?;
-        let labels = [self.train.labels.as_slice(), &dev.labels].concat();
-        Ok((head.fitted_again(best, &AnswerStates::joined(states), &labels)?, quality))
+        let all = AnswerStates::joined([states, dev_states]);
+        let given = head.fitted_again(best, &all, &[labels, &dev.labels].concat(), cancel)?;
+        let one_class = Quality::of_scores(&all.scores(&given)[labels.len()..], &dev.labels).one_class;
+        Ok((given, Quality { one_class, ..quality }))
     }
 
-    /// Whether `learned` gives training rows, some hundred of them evenly spread, one label.
-    fn probe(&self, learned: &Learned, cancel: &Cancel) -> Result<bool> {
-        let stride = self.train.len().div_ceil(PROBE_ROWS).max(1);
-        let rows = self.train.select(&(0..self.train.len()).step_by(stride).collect::<Vec<_>>());
-        let quality = match &learned.head {
-            Some(head) => Quality::of_scores(&self.states(&learned.prompt, &rows, cancel)?.scores(head), &rows.labels),
-            None => Quality::of(self.backbone, &learned.prompt, &rows, self.labels, self.options, cancel)?,
-        };
-        Ok(quality.one_class)
+    /// Whether the verbalizers give training rows under `prompt`, some hundred of them evenly spread, one label.
+    fn probe(&self, prompt: &SoftPrompt, cancel: &Cancel) -> Result<bool> {
+        let rows = self.train.at_most(PROBE_ROWS);
+        Ok(Quality::of(self.backbone, prompt, &rows, self.labels, self.options, cancel)?.one_class)
     }
 
     fn states(&self, prompt: &SoftPrompt, examples: &TokenizedExamples, cancel: &Cancel) -> Result<AnswerStates> {

@@ -230,7 +230,7 @@ fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss_fitted_to_the_dev_row
         |examples: &TokenizedExamples| AnswerStates::of(&toy, &prompt, &examples.sequences, 0, &Cancel::new()).unwrap();
     let verbalizers: Vec<Vec<u32>> = (0..3).map(|label| vec![label]).collect();
     let head = HeadTraining::new(&toy, &verbalizers, &states(&train));
-    let candidates = head.candidates(&states(&train), &train.labels).unwrap();
+    let candidates = head.candidates(&states(&train), &train.labels, &Cancel::new()).unwrap();
     let loss = |head: &LabelHead| Quality::of_scores(&states(&dev).scores(head), &dev.labels).loss;
     let losses: Vec<f32> = candidates.iter().map(|candidate| loss(&candidate.head)).collect();
     assert!(losses.len() == 5 && losses.iter().any(|loss| *loss != losses[0]));
@@ -240,7 +240,8 @@ fn the_kept_head_is_the_candidate_with_the_lowest_dev_loss_fitted_to_the_dev_row
 
     let chosen = candidates.into_iter().zip(losses).find(|(_, loss)| *loss == lowest).unwrap().0;
     let labels = [train.labels.as_slice(), &dev.labels].concat();
-    let again = head.fitted_again(chosen, &AnswerStates::joined([states(&train), states(&dev)]), &labels).unwrap();
+    let joined = AnswerStates::joined([states(&train), states(&dev)]);
+    let again = head.fitted_again(chosen, &joined, &labels, &Cancel::new()).unwrap();
     assert!(loss(&again) < lowest);
     assert_eq!(kept.unwrap(), again);
 }
@@ -254,6 +255,7 @@ fn iterates_are_not_scored_where_no_scoring_is_due() {
         let (plain, watched) = (tuned(&toy, Some(&dev), &options), tuned(&toy, Some(&dev), &watched));
         let (plain, watched) = (plain.unwrap(), watched.unwrap());
         assert_eq!(watched.iterates.len(), 2);
+        assert!(plain.watch_seconds == 0.0 && watched.watch_seconds > 0.0);
         assert_eq!((plain.dev, plain.learned), (watched.dev, watched.learned));
     }
 }

@@ -27,7 +27,8 @@ pub struct Lineage {
     pub steps: usize,
     /// Number of training examples.
     pub train_examples: usize,
-    /// Dev accuracy of the kept prompt, where a dev part was used.
+    /// Dev accuracy of the kept prompt, where a dev part was used; of a label head that was then fitted again to dev rows,
+    /// before that.
     pub dev_accuracy: Option<f32>,
     /// Dev loss of the kept prompt, in nats per example.
     pub dev_loss: Option<f32>,

@@ -36,50 +36,54 @@ pub const SUPMER_ANSWER_LOSS_VOCABULARY: supmer_answer_loss = 1;
 /// The other labels alone: no step is spent on making the labels likely among all words, so few steps go further.
 pub const SUPMER_ANSWER_LOSS_LABELS: supmer_answer_loss = 2;
 /// The other labels alone, by a label head: rows that are trained beside the prompt, begun at the verbalizers' and kept in
-/// the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers then
-/// matter little. The dev rows choose between the trained head and some that are fitted to the examples; a fitted one is then
-/// fitted to the dev rows as well.
+/// the adapter, score the labels in their place. For labels that are hard to put in one word, and for many; the verbalizers
+/// then matter little. Examples held out choose between the trained head and some that are fitted to the others; a fitted
+/// one is then fitted to those held out as well. Where none are held out, a head fitted at one fixed penalty is taken.
 pub const SUPMER_ANSWER_LOSS_HEAD: supmer_answer_loss = 3;
 
-/// How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label.
+/// How to adapt. 0 (or NULL) in a field is its default, given in brackets, which suits 8 to 32 examples a label. With a
+/// bundle, `steps`, `batch_size`, `learning_rate` and `answer_loss` are by default what it advises.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct supmer_adapt_options {
     /// Size of this struct in bytes, set by `supmer_adapt_options_init`.
     pub struct_size: usize,
-    /// Seed of the starting prompt, the held-out part and the order of the examples.
+    /// Seed of the starting prompt, the held-out part and the order of the examples [42].
     pub seed: u64,
     /// Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
     pub memory_limit: u64,
-    /// Seconds after which the best prompt so far is returned; 0 = no limit.
+    /// Seconds after which the best prompt so far is returned, at most 1e9; 0 = no limit. One step
+    /// always runs.
     pub time_limit: f64,
-    /// Optimizer steps.
+    /// Optimizer steps, at most 1,000,000 [100].
     pub steps: u32,
-    /// Examples a step.
+    /// Examples a step, at most 4,096 [8].
     pub batch_size: u32,
-    /// Rows of the prompt.
+    /// Rows of the prompt, at most 4,096 [20]. Those of a bundle or of `start_adapter` replace it.
     pub prompt_length: u32,
-    /// Most tokens of a filled template; longer ones are cut inside their longest field.
+    /// Most tokens of a filled template; longer ones are cut inside their longest field [256].
     pub max_tokens: u32,
-    /// First learning rate; falls to 0 over the steps.
+    /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps [0.005].
     pub learning_rate: f32,
-    /// Largest norm of the gradient; negative = no clipping.
+    /// Largest norm of the gradient, at most 1e6 [1]; negative = no clipping.
     pub clip_norm: f32,
-    /// Weight decay; negative = none.
+    /// Weight decay, at most 1 [none]; negative = none.
     pub weight_decay: f32,
-    /// Share of the examples held out for choosing the best prompt, below 1; 0 = see `dev_per_class`.
+    /// Share of every label's examples held out for choosing the best prompt, at most 0.9; 0 = see `dev_per_class`.
     pub dev_fraction: f32,
-    /// Examples of each label held out, when enough remain; `SUPMER_OFF` = none.
+    /// Examples of each label held out [16]; `SUPMER_OFF` = none. None are held out, and the report warns of it, when a
+    /// label would keep fewer than 8: by default below 24 examples of every label.
     pub dev_per_class: u32,
-    /// Score the held-out part every so many steps.
+    /// Score the held-out part every so many steps, and at the start and the end [10].
     pub eval_every: u32,
-    /// Stop after so many scorings in a row without a better one; `SUPMER_OFF` = never.
+    /// Stop after so many scorings in a row without a better one [never]; `SUPMER_OFF` = never.
     pub patience: u32,
     /// What the loss tells a gold label apart from: one of `SUPMER_ANSWER_LOSS_...`.
     pub answer_loss: supmer_answer_loss,
-    /// Start from this adapter's prompt; NULL = from the model's vocabulary.
+    /// Start from this adapter's prompt; NULL = from the bundle's prompt, or without a bundle from rows of the model's
+    /// vocabulary.
     pub start_adapter: *const supmer_adapter,
-    /// Start from this text, UTF-8; NULL = from the model's vocabulary. Not together with `start_adapter`.
+    /// Start from this text, UTF-8; NULL = as said there. Not together with `start_adapter`.
     pub start_text: *const c_char,
     /// Bytes of `start_text`.
     pub start_text_length: usize,
@@ -124,8 +128,8 @@ pub unsafe extern "C" fn supmer_adapt_options_init(
 /// - `adapter`: receives the adapter, yours to free with `supmer_adapter_free`.
 /// - `report`: receives the report, yours to free with `supmer_report_free`; NULL when it is not wanted.
 /// - Errors: `INVALID_TASK`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `MEMORY_LIMIT`, `NOT_FINITE`,
-///   `BACKBONE_MISMATCH` (of `bundle` or `start_adapter`), `CANCELLED`, `INVALID_ARGUMENT`,
-///   `INVALID_UTF8`.
+///   `BACKBONE_MISMATCH` (of `bundle` or `start_adapter`), `UNSUPPORTED` (a model without vocabulary to start from),
+///   `CANCELLED`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any; several calls may share a model. The task must not be changed meanwhile.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]

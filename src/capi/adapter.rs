@@ -50,7 +50,7 @@ impl supmer_adapter {
 /// Writes an adapter file: beside the path first, then moved into place, so that the path never holds half a file.
 ///
 /// - `path`, `path_length`: the file; one that exists is replaced.
-/// - Errors: `IO`, `NOT_FOUND` (no such folder), `DISK_FULL`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+/// - Errors: `IO`, `NOT_FOUND` (no such folder), `DISK_FULL`, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn supmer_adapter_save(
 /// - `path`, `path_length`: the file.
 /// - `out`: receives the adapter, yours to free with `supmer_adapter_free`.
 /// - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (a format this version does not know), `TOO_LARGE`,
-///   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+///   `NOT_FINITE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn supmer_adapter_load(
 /// Gives the bytes that `supmer_adapter_save` would write. The same adapter always gives the same bytes.
 ///
 /// - `out`: receives a buffer, yours to free with `supmer_buffer_free`.
-/// - Errors: `INVALID_ARGUMENT`.
+/// - Errors: `TOO_LARGE`, `INVALID_ARGUMENT`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn supmer_adapter_save_memory(
 ///
 /// - `bytes`, `bytes_length`: the contents of an adapter file.
 /// - `out`: receives the adapter, yours to free with `supmer_adapter_free`.
-/// - Errors: `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`, `INVALID_ARGUMENT`.
+/// - Errors: `CORRUPT_FILE`, `UNSUPPORTED`, `TOO_LARGE`, `NOT_FINITE`, `INVALID_ARGUMENT`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]

@@ -125,8 +125,10 @@ pub unsafe extern "C" fn supmer_bundle_save(
     }
 }
 
-/// What a bundle is, as a JSON object: "prompt_length", "width", "regularizer" (null without one) and "origin" with the
-/// model family, the advised settings and the recipe. Later versions may add members.
+/// What a bundle is, as a JSON object: "prompt_length", "width", "regularizer" (null without one, else "rank" and "layers")
+/// and "origin": "fingerprint" (the model family, null when it is not known), "adaptation" (null, or what it advises:
+/// "steps", "learning_rate", "batch_size", and "answer_loss" where that is not "vocabulary"), "corpus_digest" and "recipe".
+/// Later versions may add members.
 ///
 /// - Returns: text ending in NUL that lives as long as the bundle; NULL for NULL.
 /// - Errors: none.
@@ -139,7 +141,8 @@ pub unsafe extern "C" fn supmer_bundle_metadata(bundle: *const supmer_bundle) ->
 }
 
 /// Checks that a bundle was made for the family of a model. Other weights of the family (another quantization) pass;
-/// a report of adaptation then has a warning.
+/// a report of adaptation then has a warning. Of a bundle that does not know its family (an imported checkpoint) only the
+/// width is checked.
 ///
 /// - Errors: `BACKBONE_MISMATCH` (the message names what differs), `INVALID_ARGUMENT`.
 /// - Threads: any.

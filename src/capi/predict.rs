@@ -65,8 +65,8 @@ pub unsafe extern "C" fn supmer_predict_options_init(
 /// - `options`: NULL for all defaults.
 /// - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
 /// - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
-/// - Errors: `BACKBONE_MISMATCH`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `CANCELLED`, `INVALID_ARGUMENT`,
-///   `INVALID_UTF8`.
+/// - Errors: `BACKBONE_MISMATCH`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`,
+///   `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any; calls may share model and adapter.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]

@@ -28,8 +28,17 @@ impl supmer_report {
     }
 }
 
-/// The report as a JSON object: loss curve, dev scores, seconds, peak bytes and warnings. Later versions may add
-/// members.
+/// The report as a JSON object:
+///
+/// - "train_examples", "dev_examples" (held out; 0 = none), "cut_examples" (cut to `max_tokens`), "prompt_length";
+/// - "steps": for every step "loss" (of its batch before it, nats an example), "learning_rate", "gradient_norm" (before
+///   clipping), and with a regularizer "gate" (0 to 1, the weight of the raw gradient) and "cosine" (of the raw and the
+///   applied gradient);
+/// - "dev": for every scoring of the held-out examples "step" (0 = the start), "accuracy" (0 to 1) and "loss" (nats);
+/// - "kept_step": the steps that made what is kept; "stopped": "steps", "patience" or "time limit";
+/// - "seconds" of the call, "peak_bytes" of the process so far (0 = not known), "warnings": sentences for a person.
+///
+/// Later versions may add members.
 ///
 /// - Returns: text ending in NUL that lives as long as the report; NULL for NULL.
 /// - Errors: none.

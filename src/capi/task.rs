@@ -107,10 +107,11 @@ pub unsafe extern "C" fn supmer_task_read(
     }
 }
 
-/// Adds a label. Predictions list labels in the order in which they were added.
+/// Adds a label, of at most 1,000. Predictions list labels in the order in which they were added.
 ///
-/// - `name`, `name_length`: the label as examples name it.
-/// - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great".
+/// - `name`, `name_length`: the label as examples name it, at most 1,024 bytes.
+/// - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great". At
+///   most 1,024 bytes and 32 tokens.
 /// - Errors: `INVALID_TASK` for an empty or repeated name or an empty verbalizer, `TOO_LARGE` for too many labels,
 ///   `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: one at a time for one task.
@@ -138,7 +139,7 @@ pub unsafe extern "C" fn supmer_task_add_label(
 /// Sets the template: text with fields in braces, such as "{text}\nSentiment:". The model reads it, filled in, before
 /// it says the verbalizer.
 ///
-/// - `template_text`, `template_length`: the template; checked by `supmer_adapt`.
+/// - `template_text`, `template_length`: the template, at most 64 KiB; checked by `supmer_adapt`.
 /// - Errors: `INVALID_ARGUMENT`, `INVALID_UTF8`, `TOO_LARGE`.
 /// - Threads: one at a time for one task.
 /// - Since: 0.1.0
@@ -165,7 +166,7 @@ pub unsafe extern "C" fn supmer_task_set_template(
 
 /// Adds an example for a template with the field `{text}`.
 ///
-/// - `text`, `text_length`: the example.
+/// - `text`, `text_length`: the example, at most 4 MiB.
 /// - `label`, `label_length`: name of a label that was added before.
 /// - Errors: `INVALID_EXAMPLE` for an unknown label, `TOO_LARGE`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: one at a time for one task.

@@ -5,11 +5,18 @@ use ndarray::Axis;
 use super::{AnswerStates, LabelHead, Labelled, LogisticRegression, Scaling};
 use crate::backbone::Backbone;
 use crate::error::Result;
+use crate::runtime::Cancel;
 
 /// For each of `strengths`, the strongest first, the head that minimises the cross entropy summed over `states` with the
 /// gold `labels` plus half the strength times the squares of what it adds to `prior`, (C, d), for states that are scaled to
-/// mean 0 and deviation 1. Biases are free. Errors: `NotFinite`.
-pub(crate) fn fit(states: &AnswerStates, labels: &[usize], prior: &[f32], strengths: &[f64]) -> Result<Vec<LabelHead>> {
+/// mean 0 and deviation 1. Biases are free. Errors: `NotFinite`, `Cancelled`.
+pub(crate) fn fit(
+    states: &AnswerStates,
+    labels: &[usize],
+    prior: &[f32],
+    strengths: &[f64],
+    cancel: &Cancel,
+) -> Result<Vec<LabelHead>> {
     let (scaling, d) = (Scaling::of(states), states.width());
     let rows: Vec<Vec<f32>> = states.rows().map(|state| scaling.apply(state)).collect();
     let offset = |state: &[f32]| prior.chunks_exact(d).map(|row| dot(row, state)).collect();
@@ -19,9 +26,9 @@ pub(crate) fn fit(states: &AnswerStates, labels: &[usize], prior: &[f32], streng
     let mut before: Option<LogisticRegression> = None;
     for &strength in strengths {
         let fitted = match &before {
-            Some(before) => before.refit(data, strength),
-            None => LogisticRegression::fit(data, prior.len() / d, strength),
-        };
+            Some(before) => before.refit(data, strength, cancel),
+            None => LogisticRegression::fit(data, prior.len() / d, strength, cancel),
+        }?;
         let (deltas, biases) = fitted.weights().view().split_at(Axis(1), d);
         heads.push(scaling.head(prior, &deltas.iter().chain(&biases).map(|&w| w as f32).collect::<Vec<f32>>())?);
         before = Some(fitted);
@@ -69,7 +76,7 @@ mod tests {
         let (states, labels) = states();
         // The prior takes the classes for each other.
         let prior = [1.0, 0.0, 0.0, -1.0, 0.0, 0.0];
-        let heads = fit(&states, &labels, &prior, &[1e6, 0.1]).unwrap();
+        let heads = fit(&states, &labels, &prior, &[1e6, 0.1], &Cancel::new()).unwrap();
         let right = |head: &LabelHead| {
             states.scores(head).iter().zip(labels).filter(|(logits, label)| logits[*label] > logits[1 - label]).count()
         };
@@ -80,8 +87,8 @@ mod tests {
     #[test]
     fn a_fit_that_goes_on_from_a_stronger_one_is_the_fit_itself() {
         let (states, labels) = states();
-        let both = fit(&states, &labels, &[0.0; 6], &[10.0, 1.0]).unwrap();
-        let alone = fit(&states, &labels, &[0.0; 6], &[1.0]).unwrap();
+        let fit = |strengths: &[f64]| fit(&states, &labels, &[0.0; 6], strengths, &Cancel::new()).unwrap();
+        let (both, alone) = (fit(&[10.0, 1.0]), fit(&[1.0]));
         assert_ne!(both[0], both[1]);
         for (a, b) in both[1].rows().iter().zip(alone[0].rows()) {
             assert!((a - b).abs() < 1e-3, "{a} is not {b}");

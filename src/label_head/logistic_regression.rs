@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayViewMut1, s};
 
+use crate::error::Result;
+use crate::runtime::Cancel;
+
 /// Pairs of steps and changes of the gradient that are remembered.
 const MEMORY: usize = 10;
 /// Most iterations.
@@ -33,17 +36,17 @@ pub struct Labelled<'a> {
 
 impl LogisticRegression {
     /// Minimises the cross entropy summed over `data` plus `strength` / 2 times the squared weights, biases and offsets
-    /// free.
-    pub fn fit(data: Labelled<'_>, classes: usize, strength: f64) -> Self {
+    /// free. Errors: `Cancelled`.
+    pub fn fit(data: Labelled<'_>, classes: usize, strength: f64, cancel: &Cancel) -> Result<Self> {
         let width = data.rows.first().map_or(0, Vec::len);
-        Self { weights: Array2::zeros((classes, width + 1)) }.refit(data, strength)
+        Self { weights: Array2::zeros((classes, width + 1)) }.refit(data, strength, cancel)
     }
 
     /// [`LogisticRegression::fit`], begun at the weights of this fit to the same inputs: faster where they are close.
-    pub fn refit(&self, data: Labelled<'_>, strength: f64) -> Self {
+    pub fn refit(&self, data: Labelled<'_>, strength: f64, cancel: &Cancel) -> Result<Self> {
         let objective = Objective::new(data, self.weights.nrows(), strength);
         let tolerance = TOLERANCE * data.rows.len() as f64;
-        Self { weights: minimise(self.weights.clone(), tolerance, |weights| objective.at(weights)) }
+        Ok(Self { weights: minimise(self.weights.clone(), tolerance, |weights| objective.at(weights), cancel)? })
     }
 
     /// Weights of the inputs and then the bias, class by class.
@@ -109,11 +112,17 @@ fn softmax(row: &mut ArrayViewMut1<'_, f64>) {
     *row /= total;
 }
 
-/// A minimum of the convex function whose value and gradient `at` gives.
-fn minimise(mut x: Array2<f64>, tolerance: f64, at: impl Fn(&Array2<f64>) -> (f64, Array2<f64>)) -> Array2<f64> {
+/// A minimum of the convex function whose value and gradient `at` gives. Errors: `Cancelled`.
+fn minimise(
+    mut x: Array2<f64>,
+    tolerance: f64,
+    at: impl Fn(&Array2<f64>) -> (f64, Array2<f64>),
+    cancel: &Cancel,
+) -> Result<Array2<f64>> {
     let (mut value, mut gradient) = at(&x);
     let mut memory = VecDeque::new();
     for _ in 0..MAX_ITERATIONS {
+        cancel.check()?;
         if gradient.iter().all(|g| g.abs() <= tolerance) {
             break;
         }
@@ -138,7 +147,7 @@ fn minimise(mut x: Array2<f64>, tolerance: f64, at: impl Fn(&Array2<f64>) -> (f6
         }
         (x, value, gradient) = (moved, lower, turned);
     }
-    x
+    Ok(x)
 }
 
 /// Minus the inverse curvature times the gradient, by the two loops of algorithm 7.4.
@@ -167,12 +176,26 @@ fn dot(a: &Array2<f64>, b: &Array2<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Status;
     use crate::runtime::Random;
+
+    fn fit(data: Labelled<'_>, classes: usize, strength: f64) -> LogisticRegression {
+        LogisticRegression::fit(data, classes, strength, &Cancel::new()).unwrap()
+    }
+
+    #[test]
+    fn a_fit_can_be_cancelled() {
+        let cancel = Cancel::new();
+        cancel.request();
+        let data = Labelled { rows: &[vec![1.0]], labels: &[0], offsets: &[] };
+        let refused = LogisticRegression::fit(data, 2, 1.0, &cancel).err().unwrap();
+        assert_eq!(refused.status(), Status::Cancelled);
+    }
 
     #[test]
     fn two_points_have_the_solution_on_paper() {
         let rows = [vec![-1.0], vec![1.0]];
-        let fitted = LogisticRegression::fit(Labelled { rows: &rows, labels: &[0, 1], offsets: &[] }, 2, 1.0);
+        let fitted = fit(Labelled { rows: &rows, labels: &[0, 1], offsets: &[] }, 2, 1.0);
         // The gap d of the two logits at 1 solves d (1 + e^d) = 4.
         let gap = f64::from(fitted.predict(&[1.0])[1] / fitted.predict(&[1.0])[0]).ln();
         assert!((gap * (1.0 + gap.exp()) - 4.0).abs() < 1e-4, "{gap}");
@@ -183,7 +206,7 @@ mod tests {
     fn the_biases_follow_the_shares_when_weights_are_forbidden() {
         let rows: Vec<Vec<f32>> = (0..10).map(|i| vec![i as f32]).collect();
         let labels = [0, 0, 0, 0, 0, 1, 1, 1, 2, 2];
-        let fitted = LogisticRegression::fit(Labelled { rows: &rows, labels: &labels, offsets: &[] }, 3, 1e9);
+        let fitted = fit(Labelled { rows: &rows, labels: &labels, offsets: &[] }, 3, 1e9);
         for (p, share) in fitted.predict(&[4.5]).iter().zip([0.5, 0.3, 0.2]) {
             assert!((p - share).abs() < 1e-3, "{p} instead of {share}");
         }
@@ -198,7 +221,7 @@ mod tests {
         };
         let rows: Vec<Vec<f32>> = labels.iter().map(row).collect();
         let data = Labelled { rows: &rows, labels: &labels, offsets: &[] };
-        let fitted = LogisticRegression::fit(data, 3, 0.01);
+        let fitted = fit(data, 3, 0.01);
         let objective = Objective::new(data, 3, 0.01);
         let (value, gradient) = objective.at(&fitted.weights);
         assert!(gradient.iter().all(|g| g.abs() <= 60.0 * TOLERANCE), "{value}");

@@ -47,7 +47,8 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
 }
 
-/// Predicts `rows` under `adapter`: the softmax over labels of their verbalizers' mean token log-probability.
+/// Predicts `rows` under `adapter`: the softmax over labels of their verbalizers' mean token log-probability, or of the label
+/// head's logits.
 ///
 /// Texts are cut to the most tokens the adapter was trained with. Errors: `InvalidOption`, `BackboneMismatch`,
 /// `InvalidExample` or `TooLarge` with the row's number, `Cancelled`.

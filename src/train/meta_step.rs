@@ -3,6 +3,8 @@
 //!
 //! First order: dL/dtheta = dL/dtheta', and dL/dphi = -eta dL/dtheta' dpsi/dphi, the support gradient being a constant.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
 use super::curriculum::{Curriculum, SmoothedSimilarity};
@@ -10,10 +12,14 @@ use super::inner_steps::inner_steps;
 use super::learner::Learner;
 use crate::adapt::{AdamW, clip, linear_decay};
 use crate::backbone::Wanted;
-use crate::error::Result;
+use crate::error::{Result, Status, fail};
 use crate::gradient_regularizer::{GradientRegularizer, Rescaling, cosine, gate_loss};
+use crate::limits::within;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
+
+/// Inner steps that may be asked for.
+pub(super) const INNER_STEPS: RangeInclusive<usize> = 1..=100;
 
 /// Which tasks of a step move theta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +51,8 @@ pub enum Similarity {
 pub struct MetaOptions {
     /// eta, the size of an inner step.
     pub inner_rate: f32,
-    /// Inner steps of a task (published: 1). With more, phi learns from each of them, their gradients being constants.
+    /// Inner steps of a task, 1 to 100 (published: 1). With more, phi learns from each of them, their gradients being
+    /// constants.
     pub inner_steps: usize,
     /// Largest norm of a support gradient, in front of psi; 0 = no clipping (published). Gradients of tasks differ in size
     /// by a factor of 100, so one eta suits few of them without.
@@ -100,12 +107,14 @@ impl Default for MetaOptions {
 /// One task of a step.
 #[derive(Clone, Debug)]
 pub struct MetaTask<B> {
-    /// Mini-batches of the support set.
+    /// Mini-batches of the support set, at least one.
     pub support: Vec<B>,
-    /// Mini-batches of the query set, each with the batch of another task of the same format that it is mixed with.
+    /// Mini-batches of the query set, each with the batch that it is mixed with: of another task of the same format, or of
+    /// labelled tasks examples of the same query set.
     pub query: Vec<(B, B)>,
     /// Mini-batches of the other task's support set: a label head of the mixture is fitted to them as well. Empty where
-    /// there are no label heads or nothing is mixed.
+    /// there are no label heads or nothing is mixed, and of labelled tasks, which are mixed with themselves: the head fitted
+    /// to `support` knows all labels.
     pub partner_support: Vec<B>,
     /// D in 0..1: (1 + cosine of the mean cluster centres of the task and of the other one) / 2.
     pub domain_similarity: f64,
@@ -182,7 +191,8 @@ impl MetaState {
 
     /// One outer step on `tasks`; `draw` gives the mixing weight of the next query mini-batch for b.
     ///
-    /// Errors: those of the network, `Cancelled`; the state is then unchanged.
+    /// Errors: `InvalidOption` for a number of inner steps out of range, `InvalidArgument` for a task without support
+    /// examples, those of the network, `Cancelled`; the state is then unchanged.
     pub fn step<L: Learner>(
         &mut self,
         learner: &L,
@@ -191,6 +201,7 @@ impl MetaState {
         draw: &mut dyn FnMut(f64) -> f64,
         cancel: &Cancel,
     ) -> Result<MetaRecord> {
+        tasks.iter().try_for_each(|task| check(task, options))?;
         let beta_b = options.curriculum.b(self.similarity.value());
         let mut prompt_gradient = vec![0.0; self.prompt.values().len()];
         let mut phi_gradient = vec![0.0; self.regularizer.as_ref().map_or(0, |psi| psi.values().len())];
@@ -233,9 +244,9 @@ impl MetaState {
         })
     }
 
-    /// The validation loss of a task: one inner step on its support set, then the plain loss of its query set, unmixed.
+    /// The validation loss of a task: the inner steps on its support set, then the plain loss of its query set, unmixed.
     ///
-    /// Errors: those of the network, `Cancelled`.
+    /// Errors: as [`MetaState::step`].
     pub fn validate<L: Learner>(
         &self,
         learner: &L,
@@ -245,14 +256,10 @@ impl MetaState {
     ) -> Result<f64> {
         let adapted = self.adapted(learner, task, options, cancel)?;
         let head = learner.head(&adapted, &[&task.support], cancel)?;
-        let mut loss = 0.0;
-        for (own, _) in &task.query {
-            loss += f64::from(learner.loss(&adapted, own, &head, Wanted::Loss, cancel)?.loss);
-        }
-        Ok(loss / task.query.len() as f64)
+        query_loss(learner, &adapted, task, &head, cancel)
     }
 
-    /// theta after the inner steps on the support set of `task`.
+    /// theta after the inner steps on the support set of `task`. Errors: as [`MetaState::step`].
     pub fn adapted<L: Learner>(
         &self,
         learner: &L,
@@ -260,6 +267,7 @@ impl MetaState {
         options: &MetaOptions,
         cancel: &Cancel,
     ) -> Result<SoftPrompt> {
+        check(task, options)?;
         Ok(inner_steps(learner, &self.prompt, self.regularizer.as_ref(), &task.support, options, cancel)?.prompt)
     }
 
@@ -315,6 +323,35 @@ impl MetaState {
         };
         Ok((record, gradient))
     }
+}
+
+/// The plain loss of the query set of `task` under `prompt` and `head`, in nats, mean over mini-batches.
+///
+/// Errors: those of the network, `Cancelled`.
+pub(super) fn query_loss<L: Learner>(
+    learner: &L,
+    prompt: &SoftPrompt,
+    task: &MetaTask<L::Batch>,
+    head: &L::Head,
+    cancel: &Cancel,
+) -> Result<f64> {
+    let mut sum = 0.0;
+    for (own, _) in &task.query {
+        sum += f64::from(learner.loss(prompt, own, head, Wanted::Loss, cancel)?.loss);
+    }
+    Ok(sum / task.query.len() as f64)
+}
+
+/// Whether inner steps on `task` can be taken.
+fn check<B>(task: &MetaTask<B>, options: &MetaOptions) -> Result<()> {
+    within("inner_steps", options.inner_steps, INNER_STEPS)?;
+    if task.support.is_empty() {
+        return fail(
+            Status::InvalidArgument,
+            "the support set of a task is empty; a meta step takes at least one mini-batch",
+        );
+    }
+    Ok(())
 }
 
 /// (1 + mean over the rows of width `d` of the cosine of `a` and `b`) / 2.

@@ -3,14 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::MetaOptions;
+use super::curriculum::ALPHAS;
+use super::meta_step::INNER_STEPS;
 use super::start::is_t5;
+use crate::adapt::AnswerLoss;
 use crate::backbone::Backbone;
 use crate::error::{Result, Status, fail};
 use crate::gradient_regularizer::Rescaling;
 use crate::limits::{MAX_STEPS, within};
 
-/// How to train a bundle. What changes the result is serialized: it is the recipe that the bundle keeps.
+/// How to train a bundle. What changes the result is serialized: it is the recipe that the bundle keeps. What is not is read
+/// back as its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrainOptions {
     /// The meta step, its rates and its number of steps.
     pub meta: MetaOptions,
@@ -65,7 +70,7 @@ impl TrainOptions {
     pub fn validate(&self) -> Result<()> {
         let meta = &self.meta;
         within("steps", meta.steps, 1..=MAX_STEPS)?;
-        within("inner_steps", meta.inner_steps, 1..=100)?;
+        within("inner_steps", meta.inner_steps, INNER_STEPS)?;
         within("average_over", self.average_over, 1..=meta.steps)?;
         within("checkpoint_every", self.checkpoint_every, 1..=MAX_STEPS)?;
         within("validate_every", self.validate_every, 0..=MAX_STEPS)?;
@@ -80,7 +85,7 @@ impl TrainOptions {
         ] {
             within(name, rate, 0.0..=1e6)?;
         }
-        within("curriculum alpha", meta.curriculum.alpha, 1e-3..=1e3)?;
+        within("curriculum alpha", meta.curriculum.alpha, ALPHAS)?;
         if !(meta.curriculum.base > 1.0 && meta.curriculum.base <= 1e6) {
             return fail(
                 Status::InvalidOption,
@@ -88,5 +93,46 @@ impl TrainOptions {
             );
         }
         Ok(())
+    }
+
+    /// `InvalidOption` unless tasks whose answers are told apart as `answer_loss` says are what the meta step takes: those of
+    /// [`AnswerLoss::Head`] with label heads, all others without.
+    pub(super) fn check_answers(&self, answer_loss: AnswerLoss) -> Result<()> {
+        match (self.meta.label_heads, answer_loss == AnswerLoss::Head) {
+            (true, false) => fail(
+                Status::InvalidOption,
+                "label_heads is on, but the answer loss of the tasks is not that of label heads; set both or none",
+            ),
+            (false, true) => fail(
+                Status::InvalidOption,
+                "the answer loss of the tasks is that of label heads, but label_heads is off; set both or none",
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serialized_options_are_read_back_valid() {
+        let seeded = TrainOptions { seed: 7, ..TrainOptions::default() };
+        for options in [seeded, TrainOptions { max_hours: 2.0, validate_every: 3, ..TrainOptions::default() }] {
+            let read: TrainOptions = serde_json::from_str(&serde_json::to_string(&options).unwrap()).unwrap();
+            read.validate().unwrap();
+            let TrainOptions { validate_every, checkpoint_every, max_hours, .. } = TrainOptions::default();
+            assert_eq!(read, TrainOptions { validate_every, checkpoint_every, max_hours, ..options });
+        }
+    }
+
+    #[test]
+    fn alphas_that_draws_hardly_come_for_are_refused() {
+        for (alpha, accepted) in [(1e-3, true), (4.0, true), (4.1, false), (1e3, false), (0.0, false)] {
+            let mut options = TrainOptions::default();
+            options.meta.curriculum.alpha = alpha;
+            assert_eq!(options.validate().is_ok(), accepted, "{alpha}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     AnchorOptions, AnchorTasks, ClusterOptions, Clusters, Corpus, SentenceOptions, SentenceStore, StartOptions,
     StepTask, StepTasks, TaskKind, TaskSource, TrainOptions, Trained, Trainer, ValidationTask,
 };
-use crate::adapt::Control;
+use crate::adapt::{AnswerLoss, Control};
 use crate::backbone::Backbone;
 use crate::bundle::Advice;
 use crate::error::Result;
@@ -85,6 +85,7 @@ impl ClusteredText {
     ) -> Result<Self> {
         options.train.validate()?;
         options.tasks.check()?;
+        options.train.check_answers(options.tasks.answer_loss)?;
         options.clusters.check()?;
         check_folder(work, resume)?;
         let cancel = control.cancel.clone();
@@ -158,6 +159,10 @@ impl TaskSource for AnchorSource<'_> {
     fn corpus_digest(&self) -> Option<String> {
         Some(self.text.sentences.corpus().digest.clone())
     }
+
+    fn answer_loss(&self) -> AnswerLoss {
+        self.tasks.answer_loss()
+    }
 }
 
 /// Trains a bundle for `model` from the text at `corpus`; the folder `work`, which is made when it is missing, holds
@@ -178,4 +183,33 @@ pub fn train_bundle(
     let source = AnchorSource::new(&text, backbone, options, &control)?;
     let advice = options.advice;
     Trainer { backbone, source: &source, options: &options.train, start, advice, folder: work }.run(resume, control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Status;
+    use crate::model::ModelOptions;
+
+    #[test]
+    fn label_heads_of_tasks_and_meta_steps_must_agree() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-llama-tied");
+        let model = Model::load(fixture, &ModelOptions { thread_count: 1, ..ModelOptions::default() }).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let status = |label_heads, answer_loss| {
+            let mut options = PipelineOptions::for_backbone(model.backbone());
+            (options.train.meta.label_heads, options.tasks.answer_loss) = (label_heads, answer_loss);
+            let mut control = Control::default();
+            let built = ClusteredText::build(&model, &missing, folder.path(), false, &options, &mut control);
+            built.err().unwrap().status()
+        };
+        for (label_heads, answer_loss) in
+            [(false, AnswerLoss::Head), (true, AnswerLoss::Labels), (true, AnswerLoss::Vocabulary)]
+        {
+            assert_eq!(status(label_heads, answer_loss), Status::InvalidOption);
+        }
+        // What is wrong then is the corpus.
+        assert_ne!(status(true, AnswerLoss::Head), Status::InvalidOption);
+    }
 }

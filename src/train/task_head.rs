@@ -4,7 +4,7 @@
 
 use crate::adapt::AnswerLoss;
 use crate::backbone::{Backbone, LossAndGradient, Mixture, Sequence, Wanted};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, fail};
 use crate::label_head::{AnswerStates, LabelHead, fit, verbalizer_rows};
 use crate::predict::scoring::{highest, softmax};
 use crate::runtime::Cancel;
@@ -34,10 +34,11 @@ impl Network<'_> {
 }
 
 impl TaskHead {
-    /// The head fitted to the states of all `support` sets under `prompt`; labels of one answer token are one label.
+    /// The head fitted to the states of all `support` sets under `prompt`. A label is known by its first answer token; one
+    /// that two tasks share is one label.
     ///
-    /// Errors: `InvalidArgument` for sequences that do not say what their answers are told apart from
-    /// ([`AnswerLoss::Head`]); those of the network.
+    /// Errors: `InvalidArgument` for no sequence at all and for sequences that do not say what their answers are told apart
+    /// from ([`AnswerLoss::Head`]); those of the network.
     pub(super) fn fit(
         network: Network<'_>,
         prompt: &SoftPrompt,
@@ -45,6 +46,12 @@ impl TaskHead {
         cancel: &Cancel,
     ) -> Result<Self> {
         let sequences: Vec<Sequence> = support.iter().copied().flatten().flatten().cloned().collect();
+        if sequences.is_empty() {
+            return fail(
+                Status::InvalidArgument,
+                "the support set of a task is empty; a label head takes at least one example",
+            );
+        }
         let mut answers: Vec<u32> = Vec::new();
         for sequence in &sequences {
             let among = sequence.among.first().ok_or_else(no_answers)?;
@@ -54,7 +61,7 @@ impl TaskHead {
         let labels = sequences.iter().map(|sequence| label(&answers, sequence)).collect::<Result<Vec<usize>>>()?;
         let states = network.states(prompt, &sequences, cancel)?;
         let prior = verbalizer_rows(network.backbone, answers.chunks(1));
-        let head = fit(&states, &labels, &prior, &[STRENGTH])?.remove(0);
+        let head = fit(&states, &labels, &prior, &[STRENGTH], cancel)?.remove(0);
         Ok(Self { answers, head })
     }
 
@@ -249,6 +256,17 @@ mod tests {
         let mixture = Mixture { own: &own, other: &other, lambda: 0.5 };
         let error = head.mixture_loss(network, &prompt, mixture, &cancel).unwrap_err();
         assert_eq!(error.status(), Status::InvalidArgument);
+    }
+
+    #[test]
+    fn an_empty_support_set_is_refused() {
+        let toy = Toy::new();
+        let network = Network { backbone: &toy, memory_limit: 0 };
+        let empty: [&[Vec<Sequence>]; 2] = [&[], &[Vec::new()]];
+        for support in empty {
+            let error = TaskHead::fit(network, &toy.prompt(5), &[support], &Cancel::new()).err().unwrap();
+            assert_eq!(error.status(), Status::InvalidArgument);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::MetaTask;
+use crate::adapt::AnswerLoss;
 use crate::backbone::Sequence;
 use crate::error::Result;
 
@@ -46,4 +47,7 @@ pub trait TaskSource {
 
     /// SHA-256 (hex) of the text, where there is one.
     fn corpus_digest(&self) -> Option<String>;
+
+    /// What its sequences tell their answers apart from; [`AnswerLoss::Head`] is for meta steps with label heads.
+    fn answer_loss(&self) -> AnswerLoss;
 }

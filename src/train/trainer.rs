@@ -62,6 +62,7 @@ impl Trainer<'_> {
     /// the run diverges; those of the task source and of files.
     pub fn run(&self, resume: bool, mut control: Control<'_>) -> Result<Trained> {
         self.options.validate()?;
+        self.options.check_answers(self.source.answer_loss())?;
         let began = Instant::now();
         let identity = self.identity();
         let mut run = self.open(resume, &identity)?;

@@ -1,9 +1,10 @@
 //! Held-out tasks: one inner step, then the plain loss of the query set and the share of right answers (method section 6).
 
+use super::meta_step::query_loss;
 use super::metrics::ValidationMetric;
 use super::task_head::TaskHead;
 use super::{BackboneLearner, Learner, MetaOptions, MetaState, ValidationTask};
-use crate::backbone::{LabelTrie, Readout, Wanted};
+use crate::backbone::{LabelTrie, Readout};
 use crate::error::Result;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
@@ -37,9 +38,9 @@ pub fn validate(
         for task in of_format {
             let adapted = state.adapted(learner, &task.task, options, cancel)?;
             let head = learner.head(&state.prompt, &[&task.task.support], cancel)?;
-            mean.loss_before += share * query_loss(learner, &state.prompt, task, &head, cancel)?;
+            mean.loss_before += share * query_loss(learner, &state.prompt, &task.task, &head, cancel)?;
             let head = learner.head(&adapted, &[&task.task.support], cancel)?;
-            mean.loss_after += share * query_loss(learner, &adapted, task, &head, cancel)?;
+            mean.loss_after += share * query_loss(learner, &adapted, &task.task, &head, cancel)?;
             mean.chance_loss += share * task.kind.chance_loss;
             if let Some(sum) = &mut mean.accuracy {
                 *sum += share * accuracy(learner, &adapted, task, &head, cancel)?;
@@ -48,20 +49,6 @@ pub fn validate(
         metrics.push(mean);
     }
     Ok(metrics)
-}
-
-fn query_loss(
-    learner: &BackboneLearner<'_>,
-    prompt: &SoftPrompt,
-    task: &ValidationTask,
-    head: &Option<TaskHead>,
-    cancel: &Cancel,
-) -> Result<f64> {
-    let mut sum = 0.0;
-    for (own, _) in &task.task.query {
-        sum += f64::from(learner.loss(prompt, own, head, Wanted::Loss, cancel)?.loss);
-    }
-    Ok(sum / task.task.query.len() as f64)
 }
 
 fn accuracy(

@@ -22,10 +22,11 @@ export MACOSX_DEPLOYMENT_TARGET=13.0 IPHONEOS_DEPLOYMENT_TARGET=16.0
 # Where cargo writes, apart from the builds of everyday work: these settings change everything in it.
 export CARGO_TARGET_DIR=$PWD/target/xcframework
 
-# The libraries of the targets in $2..., made into one framework in folder $1.
+# The libraries of the targets in $3..., made into one framework in folder $1, for systems from that in $2 on:
+# `KEY VERSION` of the property list.
 framework() {
-    local folder=$1/CSupmer.framework libraries=() target
-    shift
+    local folder=$1/CSupmer.framework least=${2% *} system=${2#* } libraries=() target
+    shift 2
     for target in "$@"; do
         rustup target add "$target"
         cargo rustc --release --lib --crate-type cdylib --target "$target"
@@ -54,6 +55,7 @@ END
     <key>CFBundlePackageType</key><string>FMWK</string>
     <key>CFBundleShortVersionString</key><string>$version</string>
     <key>CFBundleVersion</key><string>$version</string>
+    <key>$least</key><string>$system</string>
 </dict>
 </plist>
 END
@@ -74,11 +76,11 @@ versioned() {
     done
 }
 
-framework "$out/macos" aarch64-apple-darwin x86_64-apple-darwin
+framework "$out/macos" "LSMinimumSystemVersion $MACOSX_DEPLOYMENT_TARGET" aarch64-apple-darwin x86_64-apple-darwin
 versioned "$out/macos"
-framework "$out/ios" aarch64-apple-ios
+framework "$out/ios" "MinimumOSVersion $IPHONEOS_DEPLOYMENT_TARGET" aarch64-apple-ios
 flat "$out/ios"
-framework "$out/ios-simulator" aarch64-apple-ios-sim x86_64-apple-ios
+framework "$out/ios-simulator" "MinimumOSVersion $IPHONEOS_DEPLOYMENT_TARGET" aarch64-apple-ios-sim x86_64-apple-ios
 flat "$out/ios-simulator"
 
 rm -rf "$out/CSupmer.xcframework" "$out/CSupmer.xcframework.zip"

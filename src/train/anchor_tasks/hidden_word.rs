@@ -4,7 +4,8 @@ use super::draw::{Draw, DrawnSets};
 use super::options::SetSizes;
 use crate::error::Result;
 
-/// The answers are words; each sentence holds one of them, once, and none of the others. It is cut out.
+/// The answers are words; each sentence holds one of them, once, and none of the others. It is cut out. Sentences are of the
+/// part that the words are of.
 pub(super) fn hidden_word(draw: &mut Draw<'_>, sizes: SetSizes) -> Result<DrawnSets> {
     let count = 2 + draw.random.below(draw.choices - 1);
     let words = draw.until(|draw| {

@@ -63,15 +63,16 @@ impl HeldOutTask {
     }
 }
 
-/// The clusters and words of training, or those of validation.
+/// The clusters, sentences and words of training, or those of validation.
 pub(super) struct Part {
     /// Clusters with a member.
     pub filled: Vec<usize>,
-    /// Positions of words whose home is in this part and that have examples enough for a task.
+    /// Positions of words whose home is in this part and that have examples enough of this part for a task.
     pub words: Vec<usize>,
     /// Clusters that each format can ask about, in the order of [`Format::ALL`].
     eligible: Vec<Vec<usize>>,
-    /// Members of every cluster that are followed by the sentence numbered next; empty for clusters of the other part.
+    /// Members of every cluster that are followed by the sentence numbered next, one of this part as well; empty for
+    /// clusters of the other part.
     followed: Vec<Vec<u32>>,
 }
 
@@ -82,7 +83,8 @@ impl Part {
         &self.eligible[at]
     }
 
-    /// Members of `cluster` that are followed by another sentence of their document.
+    /// Members of `cluster` that are followed by another sentence of their document and of this part: the one numbered
+    /// next.
     pub fn followed(&self, cluster: usize) -> &[u32] {
         &self.followed[cluster]
     }
@@ -164,6 +166,11 @@ impl<'a> AnchorTasks<'a> {
             self.draw(&self.training, Random::new(self.options.seed, &format!("{} sample {at}", format.name())));
         let wording = self.wording(format, &mut draw.random)?;
         draw.task(format, wording, sizes)
+    }
+
+    /// What the sequences of all tasks tell their answers apart from.
+    pub fn answer_loss(&self) -> AnswerLoss {
+        self.options.answer_loss
     }
 
     /// The formats that are drawn.
@@ -295,10 +302,10 @@ impl Part {
     ) -> Self {
         let own = |&cluster: &usize| clusters.is_held_out(cluster) == held_out;
         let all: Vec<usize> = (0..clusters.count()).filter(own).collect();
+        let is_followed = |&at: &u32| continues[at as usize] && own(&clusters.of(at + 1));
         let mut followed = vec![Vec::new(); clusters.count()];
         for &cluster in &all {
-            followed[cluster] =
-                clusters.members(cluster).iter().copied().filter(|&at| continues[at as usize]).collect();
+            followed[cluster] = clusters.members(cluster).iter().copied().filter(is_followed).collect();
         }
         let mut part = Self { filled: Vec::new(), words: Vec::new(), eligible: Vec::new(), followed };
         part.filled = all.iter().copied().filter(|&cluster| !clusters.members(cluster).is_empty()).collect();
@@ -321,7 +328,7 @@ impl Part {
             };
             let list = part.filled.iter().copied().filter(suits).collect();
             if let (Format::HiddenWord, Some(words)) = (format, words) {
-                let home = |&word: &usize| clusters.is_held_out(words.home(word)) == held_out;
+                let home = |&word: &usize| own(&words.home(word));
                 // Some sentences hold a word twice, or two of the task's words.
                 let enough = |&word: &usize| 4 * words.examples(word).len() >= 5 * of_a_label(2);
                 part.words = (0..words.len()).filter(home).filter(enough).collect();

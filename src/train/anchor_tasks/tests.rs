@@ -12,6 +12,12 @@ use crate::train::{ClusterOptions, Clusters, Corpus, Embedder, EmbeddingTable, S
 
 const SUBJECTS: [&str; 8] = ["rain", "wind", "bread", "music", "horse", "paper", "winter", "garden"];
 
+/// Words that say nothing of the subject.
+const ANYWHERE: [&str; 20] = [
+    "clever", "quick", "proud", "honest", "early", "fancy", "modest", "noble", "plain", "royal", "solid", "sudden",
+    "tough", "urban", "vivid", "warm", "yellow", "zesty", "brisk", "calm",
+];
+
 /// Clusters are subjects: a vector says which one a sentence names.
 struct BySubject;
 
@@ -37,13 +43,29 @@ struct World {
 
 /// Documents of four sentences on one subject; only the second names it with a word of its own.
 fn world(documents: usize, held_out: f64) -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let line = |document: usize| {
+    world_of(documents, held_out, |document| {
         let subject = SUBJECTS[document % SUBJECTS.len()];
         let sentence = |at| format!("Part {at} of {document} tells of {subject}{at} today.");
         let plain = format!("Here {document} the {subject} is named.");
-        [sentence(0), plain, sentence(2), sentence(3)].join(" ") + "\n\n"
-    };
+        [sentence(0), plain, sentence(2), sentence(3)]
+    })
+}
+
+/// Documents of four sentences that go from subject to subject, each with a word that goes with all subjects.
+fn wandering_world(documents: usize, held_out: f64) -> World {
+    world_of(documents, held_out, |document| {
+        [0, 1, 2, 3].map(|at| {
+            let subject = SUBJECTS[(document + at * (1 + document / 8)) % SUBJECTS.len()];
+            let word = ANYWHERE[(document + document / 8 + 7 * at) % ANYWHERE.len()];
+            format!("Part {at} of {document} tells of the {subject}, which is {word} today.")
+        })
+    })
+}
+
+/// Documents of the four sentences that `sentences` gives for their number.
+fn world_of(documents: usize, held_out: f64, sentences: impl Fn(usize) -> [String; 4]) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |document: usize| sentences(document).join(" ") + "\n\n";
     std::fs::write(folder.path().join("a.txt"), (0..documents).map(line).collect::<String>()).unwrap();
     let corpus = Corpus::open(folder.path(), None).unwrap();
     let cancel = Cancel::new();
@@ -268,6 +290,44 @@ fn validation_tasks_come_from_held_out_clusters_with_their_answers() {
             for (sequence, &gold) in sequences.iter().zip(&task.gold) {
                 assert_eq!(sequence.answer, [task.answers[gold]]);
             }
+        }
+    }
+}
+
+/// The sentences of an example, whole.
+fn whole_sentences(task: &AnchorTask, example: &Example) -> Vec<String> {
+    match task.format {
+        Format::HiddenWord => {
+            let (before, after) = (&example.fields["before"], &example.fields["after"]);
+            vec![format!("{before} {}{after}", example.label.as_deref().unwrap())]
+        }
+        _ => example.fields.values().filter(|text| !text.starts_with("[centre")).cloned().collect(),
+    }
+}
+
+#[test]
+fn training_and_validation_share_no_sentence() {
+    let world = wandering_world(240, 0.5);
+    let model = model("tiny-llama-tied");
+    let mut options = options();
+    // No word is typical of a subject here.
+    options.formats.remove(&Format::TopicWord);
+    let tasks =
+        AnchorTasks::new(&world.sentences, &world.clusters, model.backbone(), &options, &Cancel::new()).unwrap();
+    let texts = world.sentences.texts(0, world.sentences.len()).unwrap();
+    let check = |task: &AnchorTask, held_out: bool| {
+        for text in task.support.iter().chain(&task.query).flat_map(|example| whole_sentences(task, example)) {
+            let at = texts.iter().position(|other| *other == text).unwrap();
+            let cluster = world.clusters.of(at as u32);
+            assert_eq!(world.clusters.is_held_out(cluster), held_out, "{:?}: {text}", task.format);
+        }
+    };
+    for format in tasks.formats() {
+        for at in 0..6 {
+            check(&tasks.sample(format, at).unwrap(), false);
+        }
+        for task in tasks.validation(format, 6).unwrap() {
+            check(&task.text, true);
         }
     }
 }

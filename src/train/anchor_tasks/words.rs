@@ -12,7 +12,7 @@ use crate::train::{Clusters, SentenceStore};
 const LENGTH: std::ops::RangeInclusive<usize> = 4..=12;
 /// Words that are kept.
 const WORDS: usize = 4000;
-/// Words counted at once; beyond that those seen once are forgotten.
+/// Words counted at once; beyond that the rarest are forgotten.
 const COUNTED: usize = 1 << 20;
 /// Fewest sentences of a word.
 const LEAST_SENTENCES: u32 = 16;
@@ -31,8 +31,8 @@ const DENSER: f64 = 3.0;
 /// Sentences read at once.
 const BLOCK: usize = 4096;
 
-/// The words, in alphabetic order. Memory: a count for every word and cluster while it is made, then up to 256 sentence
-/// numbers a word.
+/// The words, in alphabetic order. Memory: a count for every word and cluster and up to 512 sentence numbers a word while it
+/// is made, then up to 256.
 pub(super) struct WordTable {
     words: Vec<Word>,
     /// Positions of the most typical words of every cluster, most typical first.
@@ -43,7 +43,7 @@ struct Word {
     text: String,
     /// The token that is the answer.
     token: u32,
-    /// Sentences that hold it, a random choice.
+    /// Sentences that hold it and are of the same part, training or held out, as its home; a random choice.
     examples: Vec<u32>,
     /// The cluster it is most typical of.
     home: usize,
@@ -60,7 +60,7 @@ impl WordTable {
         cancel: &Cancel,
     ) -> Result<Self> {
         let mut words = frequent(sentences, tokenizer, is_t5, cancel)?;
-        let counts = locate(sentences, clusters, &mut words, seed, cancel)?;
+        let Located { counts, examples } = locate(sentences, clusters, &words, seed, cancel)?;
         let count = clusters.count();
         let of_word: Vec<u32> = counts.chunks_exact(count).map(|row| row.iter().sum()).collect();
         let sizes = clusters.sizes();
@@ -74,13 +74,16 @@ impl WordTable {
             denser if denser > 0.0 => f64::from(here(word, cluster)) * denser.ln(),
             _ => 0.0,
         };
-        for (at, word) in words.iter_mut().enumerate() {
+        for (at, (word, [training, held_out])) in words.iter_mut().zip(examples).enumerate() {
             word.home =
                 (0..count).fold(0, |best, cluster| if score(at, cluster) > score(at, best) { cluster } else { best });
+            word.examples = if clusters.is_held_out(word.home) { held_out } else { training };
         }
         let typical = (0..count).map(|cluster| {
             let enough = |&word: &usize| here(word, cluster) >= LEAST_IN_CLUSTER && density(word, cluster) >= DENSER;
-            let mut list: Vec<usize> = (0..words.len()).filter(enough).collect();
+            // Training and validation have words of their own.
+            let own = |&word: &usize| clusters.is_held_out(words[word].home) == clusters.is_held_out(cluster);
+            let mut list: Vec<usize> = (0..words.len()).filter(enough).filter(own).collect();
             list.sort_by(|&a, &b| score(b, cluster).total_cmp(&score(a, cluster)).then(a.cmp(&b)));
             list.truncate(TYPICAL);
             list
@@ -99,7 +102,7 @@ impl WordTable {
         &self.words[at].text
     }
 
-    /// Up to 256 sentences that hold the word at `at`.
+    /// Up to 256 sentences that hold the word at `at`: of training clusters when its home is one, else of held-out ones.
     pub fn examples(&self, at: usize) -> &[u32] {
         &self.words[at].examples
     }
@@ -109,7 +112,8 @@ impl WordTable {
         self.words[at].home
     }
 
-    /// The words most typical of `cluster`, most typical first.
+    /// The words most typical of `cluster`, most typical first; their homes are training clusters when it is one, else
+    /// held-out ones.
     pub fn typical(&self, cluster: usize) -> &[usize] {
         &self.typical[cluster]
     }
@@ -129,7 +133,7 @@ fn frequent(sentences: &SentenceStore, tokenizer: &Tokenizer, is_t5: bool, cance
             *counts.entry(word).or_insert(0) += 1;
         }
         if counts.len() > COUNTED {
-            counts.retain(|_, count| *count > 1);
+            forget_rare(&mut counts, COUNTED / 2);
         }
     })?;
     let most = (sentences.len() as u32 / COMMON).max(NOT_TOO_MANY);
@@ -152,35 +156,56 @@ fn frequent(sentences: &SentenceStore, tokenizer: &Tokenizer, is_t5: bool, cance
     Ok(candidates.into_iter().filter_map(word).collect())
 }
 
-/// Sentences with each word in each cluster, (words, K) row by row; and every word's examples (reservoir sampling).
+/// Leaves `most` words at the most, the most frequent ones: the floor below which a word is forgotten doubles until so many
+/// are gone, so that the next scan is far away (after the lossy counting of Manku and Motwani, 2002).
+fn forget_rare(counts: &mut HashMap<String, u32>, most: usize) {
+    let mut floor: u32 = 1;
+    while counts.len() > most {
+        counts.retain(|_, count| *count > floor);
+        floor = floor.saturating_mul(2);
+    }
+}
+
+/// Where words stand.
+struct Located {
+    /// Sentences with each word in each cluster, (words, K) row by row.
+    counts: Vec<u32>,
+    /// Up to 256 sentences of every word in training clusters, and in held-out ones.
+    examples: Vec<[Vec<u32>; 2]>,
+}
+
+/// Counts `words` cluster by cluster and draws their examples (reservoir sampling).
 fn locate(
     sentences: &SentenceStore,
     clusters: &Clusters,
-    words: &mut [Word],
+    words: &[Word],
     seed: u64,
     cancel: &Cancel,
-) -> Result<Vec<u32>> {
+) -> Result<Located> {
     let index: HashMap<String, usize> = words.iter().enumerate().map(|(at, word)| (word.text.clone(), at)).collect();
     let count = clusters.count();
     let mut counts = vec![0u32; words.len() * count];
-    let mut seen = vec![0usize; words.len()];
+    let mut seen = vec![[0usize; 2]; words.len()];
+    let mut examples = vec![[Vec::new(), Vec::new()]; words.len()];
     let mut random = Random::new(seed, "word examples");
     each_sentence(sentences, cancel, |sentence, text| {
         for word in words_of(text) {
             let Some(&at) = index.get(&word) else { continue };
-            counts[at * count + clusters.of(sentence)] += 1;
-            seen[at] += 1;
-            let examples = &mut words[at].examples;
+            let cluster = clusters.of(sentence);
+            let part = usize::from(clusters.is_held_out(cluster));
+            counts[at * count + cluster] += 1;
+            seen[at][part] += 1;
+            let examples: &mut Vec<u32> = &mut examples[at][part];
             if examples.len() < EXAMPLES {
                 examples.push(sentence);
-            } else if let place = random.below(seen[at])
+            } else if let place = random.below(seen[at][part])
                 && place < EXAMPLES
             {
                 examples[place] = sentence;
             }
         }
     })?;
-    Ok(counts)
+    Ok(Located { counts, examples })
 }
 
 fn each_sentence(sentences: &SentenceStore, cancel: &Cancel, mut each: impl FnMut(u32, &str)) -> Result<()> {
@@ -200,4 +225,20 @@ fn words_of(text: &str) -> Vec<String> {
     words.sort_unstable();
     words.dedup();
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rarest_words_are_forgotten_until_few_enough_are_left() {
+        let counted = || (1..=64u32).map(|count| (format!("word{count}"), count)).collect::<HashMap<String, u32>>();
+        for (most, left) in [(64, 64), (63, 63), (62, 62), (61, 60), (32, 32), (31, 0)] {
+            let mut counts = counted();
+            forget_rare(&mut counts, most);
+            assert_eq!(counts.len(), left, "{most}");
+            assert!(counts.values().all(|&count| count as usize > 64 - left));
+        }
+    }
 }

@@ -1,6 +1,7 @@
 import CSupmer
 
-/// How to adapt. 0 in a number is its default, which suits 8 to 32 examples a label.
+/// How to adapt. 0 in a number is its default, which suits 8 to 32 examples a label; with a bundle, ``steps``,
+/// ``batchSize``, ``learningRate`` and ``answerLoss`` are by default what it advises. `supmer.h` has all defaults and ranges.
 public struct AdaptOptions: Sendable {
     /// Turns a setting off where 0 means its default: ``devPerClass``, ``patience``.
     public static let off = UInt32(SUPMER_OFF)
@@ -47,9 +48,9 @@ public struct AdaptOptions: Sendable {
     public var clipNorm: Float = 0
     /// Weight decay; negative = none.
     public var weightDecay: Float = 0
-    /// Share of the examples held out for choosing the best prompt, below 1; 0 = see ``devPerClass``.
+    /// Share of the examples held out for choosing the best prompt, at most 0.9; 0 = see ``devPerClass``.
     public var devFraction: Float = 0
-    /// Examples of each label held out, when enough remain; ``off`` = none.
+    /// Examples of each label held out (16), when each keeps 8 or more; ``off`` = none.
     public var devPerClass: UInt32 = 0
     /// Score the held-out part every so many steps.
     public var evalEvery: UInt32 = 0

@@ -4,7 +4,7 @@ import CSupmer
 public struct MemoryEstimate: Hashable, Sendable {
     /// The model's weights.
     public let weights: UInt64
-    /// Intermediate results of one step of adaptation.
+    /// Intermediate results of an adaptation: of a step and of scoring held-out examples.
     public let adapt: UInt64
     /// Intermediate results of one prediction.
     public let predict: UInt64

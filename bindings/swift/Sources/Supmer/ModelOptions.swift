@@ -14,7 +14,7 @@ public struct ModelOptions: Sendable {
 
     /// Which instructions the model computes with.
     public enum Instructions: Int32, Sendable {
-        /// The best that the processor has.
+        /// The best that the processor has, AMX left out.
         case automatic = 0
         /// What every processor has.
         case portable = 1

@@ -39,9 +39,10 @@ pub struct Cell {
     pub macro_f1: f64,
     /// Expected calibration error.
     pub calibration_error: f64,
-    /// Accuracy of the last prompt, whatever the dev part says of it, after so many steps.
+    /// Accuracy of what was learned after so many steps, whether or not the dev part would keep it. A label head is still
+    /// the one that the dev part chooses after that step, fitted to its rows too.
     pub accuracy_at_steps: BTreeMap<usize, f64>,
-    /// Wall seconds of adaptation.
+    /// Wall seconds of adaptation, without those that only `accuracy_at_steps` needed.
     pub adapt_seconds: f64,
     /// Wall seconds of predicting the test rows.
     pub predict_seconds: f64,

@@ -91,11 +91,14 @@ impl Shown {
         Ok(Self { examples, bos, room })
     }
 
-    /// Numbers of examples of each class that fit; the given one, if it does.
+    /// Numbers of examples of each class that fit; the given one, if there are so many and they do.
     fn candidates(&self, given: Option<usize>) -> Outcome<Vec<usize>> {
         let mut counts = BTreeMap::new();
         self.examples.iter().for_each(|(_, class)| *counts.entry(*class).or_insert(0) += 1);
         let most = counts.into_values().max().unwrap_or(0);
+        if let Some(given) = given.filter(|given| *given > most) {
+            return Err(too_many(given, most));
+        }
         let fits = |&per_class: &usize| self.tokens(per_class).len() <= self.room;
         let fitting = (1..=most).take_while(fits).last();
         match (given, fitting) {
@@ -145,6 +148,14 @@ impl Shown {
     }
 }
 
+fn too_many(given: usize, most: usize) -> Failure {
+    let message = format!(
+        "--context-examples asks for {given} examples of each class, but no class has more than {most} in train; lower it \
+         or raise --shots"
+    );
+    Failure::Work(Error::new(Status::InvalidOption, message))
+}
+
 fn too_long(room: usize) -> Failure {
     let message = format!(
         "so many examples of each class do not fit the {room} tokens that the context leaves for them; lower \
@@ -178,5 +189,7 @@ mod tests {
         assert_eq!(shown(15).candidates(Some(2)).unwrap(), [2]);
         assert!(shown(14).candidates(Some(2)).unwrap_err().message().unwrap().contains("the 14 tokens"));
         assert!(shown(6).candidates(None).is_err());
+        let refused = shown(99).candidates(Some(4)).unwrap_err().message().unwrap();
+        assert!(refused.contains("no class has more than 3"), "{refused}");
     }
 }

@@ -23,7 +23,7 @@ use crate::predict::zero_shot;
 use crate::progress::{AdaptProgress, rows_bar};
 
 /// Changes when cells of an older program cannot be reused.
-const CELL_FORMAT: u32 = 3;
+const CELL_FORMAT: u32 = 4;
 /// Test rows that are predicted between two looks at the progress.
 const CHUNK_ROWS: usize = 256;
 
@@ -94,7 +94,7 @@ impl<'a> Bench<'a> {
         let learner = match &arguments.encoder {
             #[cfg(feature = "train")]
             Some(folder) if *method == Method::MinilmLogreg => {
-                Learner::Embeddings(Box::new(MinilmLogreg::open(folder, plan)?))
+                Learner::Embeddings(Box::new(MinilmLogreg::open(folder, plan, arguments.model.threads)?))
             }
             _ => Learner::Model(arguments.model.load()?),
         };
@@ -113,6 +113,7 @@ impl<'a> Bench<'a> {
             "data_digest": plan.data_digest,
             "test_rows": plan.test.len(),
             "max_tokens": arguments.adapt.max_tokens,
+            "threads": arguments.model.threads,
         });
         if method.has_seeds() {
             settings["shots"] = json!(plan.shots);
@@ -120,7 +121,6 @@ impl<'a> Bench<'a> {
         match &self.learner {
             Learner::Model(model) => {
                 settings["backbone"] = json!(model.backbone().fingerprint());
-                settings["threads"] = json!(arguments.model.threads);
                 settings["weights"] = json!(arguments.model.weights.name());
                 settings["products"] = json!(arguments.model.instructions.products());
             }
@@ -210,8 +210,8 @@ impl<'a> Bench<'a> {
             }
         };
         let start = Instant::now();
-        let Solution { adapter, iterates, chosen, warnings } = self.learn(seed, model)?;
-        let adapt_seconds = start.elapsed().as_secs_f64();
+        let Solution { adapter, iterates, watch_seconds, chosen, warnings } = self.learn(seed, model)?;
+        let adapt_seconds = start.elapsed().as_secs_f64() - watch_seconds;
         let start = Instant::now();
         let probabilities = self.test(&adapter, model)?;
         let predict_seconds = start.elapsed().as_secs_f64();
@@ -254,7 +254,13 @@ impl<'a> Bench<'a> {
         shown.finish();
         let done = outcome?;
         let chosen = BTreeMap::from([("step".to_owned(), done.report.kept_step as f64)]);
-        Ok(Solution { adapter: done.adapter, iterates: done.iterates, chosen, warnings: done.report.warnings })
+        Ok(Solution {
+            adapter: done.adapter,
+            iterates: done.iterates,
+            watch_seconds: done.watch_seconds,
+            chosen,
+            warnings: done.report.warnings,
+        })
     }
 
     fn test(&self, adapter: &Adapter, model: &Model) -> Outcome<Vec<Vec<f32>>> {
@@ -279,13 +285,17 @@ impl<'a> Bench<'a> {
 /// What predicts the test rows, and how it came to be.
 struct Solution {
     adapter: Adapter,
+    /// What was learned after the steps of `--at-steps`. A label head among it is the one that the dev rows choose after
+    /// that step, fitted with them.
     iterates: Vec<(usize, Learned)>,
+    /// Seconds of learning that nothing but `iterates` needed.
+    watch_seconds: f64,
     chosen: BTreeMap<String, f64>,
     warnings: Vec<String>,
 }
 
 impl Solution {
     fn plain(adapter: Adapter) -> Self {
-        Self { adapter, iterates: Vec::new(), chosen: BTreeMap::new(), warnings: Vec::new() }
+        Self { adapter, iterates: Vec::new(), watch_seconds: 0.0, chosen: BTreeMap::new(), warnings: Vec::new() }
     }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use supmer::Example;
 use supmer::label_head::{Labelled, LogisticRegression};
 use supmer::train::{Embedder, MiniLm};
+use supmer::{Cancel, Example};
 
 use super::metrics::{accuracy, log_loss};
 use super::plan::{Plan, Split};
@@ -36,9 +36,9 @@ pub struct Fitted {
 }
 
 impl MinilmLogreg {
-    /// Loads the encoder of `folder` and embeds the test rows.
-    pub fn open(folder: &Path, plan: &Plan) -> Outcome<Self> {
-        let encoder = MiniLm::load(folder, 0)?;
+    /// Loads the encoder of `folder`, for `threads` workers, and embeds the test rows.
+    pub fn open(folder: &Path, plan: &Plan, threads: usize) -> Outcome<Self> {
+        let encoder = MiniLm::load(folder, threads)?;
         let start = Instant::now();
         let test = embed(&encoder, &plan.test)?;
         Ok(Self { encoder, test, test_seconds: start.elapsed().as_secs_f64() })
@@ -60,7 +60,7 @@ impl MinilmLogreg {
         let classes = plan.task.labels().len();
         let mut best: Option<((f64, f64), f64)> = None;
         for strength in STRENGTHS {
-            let predicted = predict(&LogisticRegression::fit(data, classes, strength), &dev);
+            let predicted = predict(&LogisticRegression::fit(data, classes, strength, &Cancel::new())?, &dev);
             let score = (accuracy(&dev_gold, &predicted), -log_loss(&dev_gold, &predicted));
             if best.as_ref().is_none_or(|(kept, _)| score > *kept) {
                 best = Some((score, strength));
@@ -69,7 +69,7 @@ impl MinilmLogreg {
         let strength = best.map_or(STRENGTHS[0], |(_, strength)| strength);
         let (rows, labels) = ([train.as_slice(), &dev].concat(), [train_gold, dev_gold].concat());
         let data = Labelled { rows: &rows, labels: &labels, offsets: &[] };
-        let fitted = LogisticRegression::fit(data, classes, strength);
+        let fitted = LogisticRegression::fit(data, classes, strength, &Cancel::new())?;
         let fit_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let probabilities = predict(&fitted, &self.test);

@@ -79,7 +79,7 @@ pub struct Arguments {
     /// Test on rows of train.jsonl that train and dev can spare, without opening test.jsonl: for choosing settings
     #[arg(long)]
     trial: bool,
-    /// Also test the prompt as it is after these steps, 0 for the start, whatever the dev rows say of it;
+    /// Also test what is learned after these steps, 0 for the start, whether or not the dev rows would keep it;
     /// steps that are not run are left out
     #[arg(long, value_name = "STEPS", num_args = 1.., value_delimiter = ',')]
     at_steps: Vec<usize>,

@@ -1,6 +1,7 @@
 //! `supmer results`: the page of results of many evaluations, from the cells that they kept.
 
 mod comparison;
+mod curve;
 mod page;
 mod scores;
 mod trials;

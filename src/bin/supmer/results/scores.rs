@@ -147,11 +147,13 @@ fn named(mut cell: Cell) -> Cell {
 }
 
 /// Says what keeps two cells from being compared: other data of one task, other settings of one method, other shots or
-/// another model.
+/// another model. A setting that only one of two methods has keeps nothing from being compared; of one method, to have it
+/// or not is a difference too.
 pub fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
+    let one_method = a.method == b.method;
     let differ = |name: &str| {
         let [a, b] = [a, b].map(|cell| cell.settings.get(name).unwrap_or(&Value::Null));
-        a != b && !a.is_null() && !b.is_null()
+        a != b && (one_method || !(a.is_null() || b.is_null()))
     };
     if a.task == b.task && ["task_digest", "data_digest"].into_iter().any(differ) {
         return Err(format!("its task {} was measured on other rows or with another template elsewhere", a.task));
@@ -162,9 +164,7 @@ pub fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
         }
     }
     let own = ["adapt", "bundle", "context_examples", "encoder", "init_text"];
-    if a.method == b.method
-        && let Some(name) = own.into_iter().find(|name| differ(name))
-    {
+    if one_method && let Some(name) = own.into_iter().find(|name| differ(name)) {
         return Err(format!("its {name} settings differ from another cell's of method {}", a.method));
     }
     Ok(())
@@ -222,16 +222,30 @@ pub mod tests {
         let with = |method: &str, seed, settings| Cell { settings, ..cell(method, seed, 0.5) };
         for (first, second, words) in [
             (json!({}), Cell { trial: true, ..cell("supmer", 21, 0.5) }, "trial"),
-            (json!({}), cell("supmer", 13, 0.5), "twice"),
+            (json!({"shots": 16}), cell("supmer", 13, 0.5), "twice"),
             (json!({"shots": 16}), with("zero-shot", 13, json!({"shots": 8})), "shots"),
             (json!({"products": "f32"}), with("zero-shot", 13, json!({"products": "bf16"})), "products"),
             (json!({"data_digest": "a"}), with("zero-shot", 13, json!({"data_digest": "b"})), "other rows"),
             (json!({"adapt": {"steps": 1}}), with("supmer", 21, json!({"adapt": {"steps": 2}})), "adapt settings"),
+            (
+                json!({"context_examples": null}),
+                with("supmer", 21, json!({"context_examples": 4})),
+                "context_examples settings",
+            ),
         ] {
             let mut scores = Scores::default();
             scores.add(with("supmer", 13, first)).unwrap();
             let why = scores.add(second).unwrap_err();
             assert!(why.contains(words), "{why}");
         }
+    }
+
+    #[test]
+    fn what_only_another_method_has_forbids_nothing() {
+        let with = |method: &str, settings| Cell { settings, ..cell(method, 13, 0.5) };
+        let mut scores = Scores::default();
+        scores.add(with("supmer", json!({"shots": 16, "products": "f32"}))).unwrap();
+        scores.add(with("zero-shot", json!({"products": "f32"}))).unwrap();
+        scores.add(with("minilm-logreg", json!({"shots": 16, "products": null}))).unwrap();
     }
 }
