@@ -120,8 +120,8 @@ impl HeadTraining {
         Ok(all.map(|(head, origin)| Candidate { head, origin }).collect())
     }
 
-    /// `candidate` fitted once more in the same way to more rows, of these `states` and gold `labels`; a trained one as it
-    /// is. Errors: `NotFinite`, `Cancelled`.
+    /// `candidate` fitted once more in the same way to more rows, of these `states` and gold `labels`; a trained one as
+    /// it is. Errors: `NotFinite`, `Cancelled`.
     pub fn fitted_again(
         &self,
         candidate: Candidate,

@@ -46,8 +46,8 @@ pub struct Adaptation {
     pub adapter: Adapter,
     /// Loss curve, dev scores, seconds, peak bytes, warnings.
     pub report: Report,
-    /// What was learned after each of `iterates_at`'s steps that ran, whatever the dev part says of the prompt; ascending.
-    /// Label heads are chosen by the dev part here too.
+    /// What was learned after each of `iterates_at`'s steps that ran, whatever the dev part says of the prompt;
+    /// ascending. Label heads are chosen by the dev part here too.
     pub iterates: Vec<(usize, Learned)>,
     /// Wall seconds of the call that only `iterates` took; part of the report's seconds.
     pub watch_seconds: f64,

@@ -1,5 +1,5 @@
-//! The loop: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on the dev
-//! part is kept.
+//! The loop: batch -> loss -> prompt gradient -> psi, where a bundle brings it -> clip -> AdamW -> prompt; the best on
+//! the dev part is kept.
 
 use std::time::Instant;
 
@@ -141,11 +141,7 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
 
 impl Run<'_> {
     /// The head to train and the states it starts from, where one is asked for.
-    fn start_head(
-        &self,
-        prompt: &SoftPrompt,
-        cancel: &Cancel,
-    ) -> Result<(Option<HeadTraining>, Option<AnswerStates>)> {
+    fn start_head(&self, prompt: &SoftPrompt, cancel: &Cancel) -> Result<(Option<HeadTraining>, Option<AnswerStates>)> {
         cancel.check()?;
         if self.options.answer_loss != AnswerLoss::Head {
             return Ok((None, None));
@@ -190,8 +186,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// What has been learned, and its quality where it `is_scored` or has a head: on the dev part, else on the training rows.
-    /// `known`: the states of the training rows under `prompt`, where they have been computed.
+    /// What has been learned, and its quality where it `is_scored` or has a head: on the dev part, else on the training
+    /// rows. `known`: the states of the training rows under `prompt`, where they have been computed.
     fn learned(
         &self,
         prompt: &SoftPrompt,
