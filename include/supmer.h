@@ -1120,8 +1120,8 @@ void supmer_report_free(supmer_report *report);
 typedef int32_t supmer_answer_loss;
 
 /**
- * How to adapt. 0 (or NULL) in a field is its default, given in brackets, which suits 8 to 32 examples a label. With a
- * bundle, `steps`, `batch_size`, `learning_rate` and `answer_loss` are by default what it advises.
+ * How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label. With a bundle, `steps`,
+ * `batch_size`, `learning_rate` and `answer_loss` are by default what it advises.
  */
 typedef struct {
     /**
@@ -1129,7 +1129,7 @@ typedef struct {
      */
     size_t struct_size;
     /**
-     * Seed of the starting prompt, the held-out part and the order of the examples [42].
+     * Seed of the starting prompt, the held-out part and the order of the examples (default 42).
      */
     uint64_t seed;
     /**
@@ -1142,31 +1142,31 @@ typedef struct {
      */
     double time_limit;
     /**
-     * Optimizer steps, at most 1,000,000 [100].
+     * Optimizer steps, at most 1,000,000 (default 100).
      */
     uint32_t steps;
     /**
-     * Examples a step, at most 4,096 [8].
+     * Examples a step, at most 4,096 (default 8).
      */
     uint32_t batch_size;
     /**
-     * Rows of the prompt, at most 4,096 [20]. Those of a bundle or of `start_adapter` replace it.
+     * Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` replace it.
      */
     uint32_t prompt_length;
     /**
-     * Most tokens of a filled template; longer ones are cut inside their longest field [256].
+     * Most tokens of a filled template; longer ones are cut inside their longest field (default 256).
      */
     uint32_t max_tokens;
     /**
-     * First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps [0.005].
+     * First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.005).
      */
     float learning_rate;
     /**
-     * Largest norm of the gradient, at most 1e6 [1]; negative = no clipping.
+     * Largest norm of the gradient, at most 1e6 (default 1); negative = no clipping.
      */
     float clip_norm;
     /**
-     * Weight decay, at most 1 [none]; negative = none.
+     * Weight decay, at most 1; by default, and when negative, none.
      */
     float weight_decay;
     /**
@@ -1174,16 +1174,16 @@ typedef struct {
      */
     float dev_fraction;
     /**
-     * Examples of each label held out [16]; `SUPMER_OFF` = none. None are held out, and the report warns of it, when a
-     * label would keep fewer than 8: by default below 24 examples of every label.
+     * Examples of each label held out (default 16); `SUPMER_OFF` = none. None are held out, and the report warns of it,
+     * when a label would keep fewer than 8: by default below 24 examples of every label.
      */
     uint32_t dev_per_class;
     /**
-     * Score the held-out part every so many steps, and at the start and the end [10].
+     * Score the held-out part every so many steps, and at the start and the end (default 10).
      */
     uint32_t eval_every;
     /**
-     * Stop after so many scorings in a row without a better one [never]; `SUPMER_OFF` = never.
+     * Stop after so many scorings in a row without a better one; by default, and by `SUPMER_OFF`, never.
      */
     uint32_t patience;
     /**

@@ -41,42 +41,42 @@ pub const SUPMER_ANSWER_LOSS_LABELS: supmer_answer_loss = 2;
 /// one is then fitted to those held out as well. Where none are held out, a head fitted at one fixed penalty is taken.
 pub const SUPMER_ANSWER_LOSS_HEAD: supmer_answer_loss = 3;
 
-/// How to adapt. 0 (or NULL) in a field is its default, given in brackets, which suits 8 to 32 examples a label. With a
-/// bundle, `steps`, `batch_size`, `learning_rate` and `answer_loss` are by default what it advises.
+/// How to adapt. 0 (or NULL) in a field is its default, which suits 8 to 32 examples a label. With a bundle, `steps`,
+/// `batch_size`, `learning_rate` and `answer_loss` are by default what it advises.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct supmer_adapt_options {
     /// Size of this struct in bytes, set by `supmer_adapt_options_init`.
     pub struct_size: usize,
-    /// Seed of the starting prompt, the held-out part and the order of the examples [42].
+    /// Seed of the starting prompt, the held-out part and the order of the examples (default 42).
     pub seed: u64,
     /// Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
     pub memory_limit: u64,
     /// Seconds after which the best prompt so far is returned, at most 1e9; 0 = no limit. One step
     /// always runs.
     pub time_limit: f64,
-    /// Optimizer steps, at most 1,000,000 [100].
+    /// Optimizer steps, at most 1,000,000 (default 100).
     pub steps: u32,
-    /// Examples a step, at most 4,096 [8].
+    /// Examples a step, at most 4,096 (default 8).
     pub batch_size: u32,
-    /// Rows of the prompt, at most 4,096 [20]. Those of a bundle or of `start_adapter` replace it.
+    /// Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` replace it.
     pub prompt_length: u32,
-    /// Most tokens of a filled template; longer ones are cut inside their longest field [256].
+    /// Most tokens of a filled template; longer ones are cut inside their longest field (default 256).
     pub max_tokens: u32,
-    /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps [0.005].
+    /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.005).
     pub learning_rate: f32,
-    /// Largest norm of the gradient, at most 1e6 [1]; negative = no clipping.
+    /// Largest norm of the gradient, at most 1e6 (default 1); negative = no clipping.
     pub clip_norm: f32,
-    /// Weight decay, at most 1 [none]; negative = none.
+    /// Weight decay, at most 1; by default, and when negative, none.
     pub weight_decay: f32,
     /// Share of every label's examples held out for choosing the best prompt, at most 0.9; 0 = see `dev_per_class`.
     pub dev_fraction: f32,
-    /// Examples of each label held out [16]; `SUPMER_OFF` = none. None are held out, and the report warns of it, when a
-    /// label would keep fewer than 8: by default below 24 examples of every label.
+    /// Examples of each label held out (default 16); `SUPMER_OFF` = none. None are held out, and the report warns of it,
+    /// when a label would keep fewer than 8: by default below 24 examples of every label.
     pub dev_per_class: u32,
-    /// Score the held-out part every so many steps, and at the start and the end [10].
+    /// Score the held-out part every so many steps, and at the start and the end (default 10).
     pub eval_every: u32,
-    /// Stop after so many scorings in a row without a better one [never]; `SUPMER_OFF` = never.
+    /// Stop after so many scorings in a row without a better one; by default, and by `SUPMER_OFF`, never.
     pub patience: u32,
     /// What the loss tells a gold label apart from: one of `SUPMER_ANSWER_LOSS_...`.
     pub answer_loss: supmer_answer_loss,
