@@ -83,7 +83,7 @@ page() {
     "$supmer" results --cells "$work/cells" --trials "$work/trials" --out "$(dirname "${BASH_SOURCE[0]}")/../docs/RESULTS.md"
 }
 
-mkdir -p "$work"
+mkdir -p "$work/trials" "$work/cells"
 for stages in "${@:-trials cells page}"; do
     for stage in $stages; do
         "$stage"

@@ -61,8 +61,6 @@ struct Looks {
     /// How long the last scoring of the dev part took.
     dev_seconds: f64,
     watch_seconds: f64,
-    /// States of the training rows under the start prompt, for the look at it.
-    start_states: Option<AnswerStates>,
 }
 
 /// Adapts `start` by the options' steps. Errors: `NotFinite` when it diverges, `Cancelled`, those of the backbone.
@@ -72,8 +70,8 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
     let mut optimizer = AdamW::new(prompt.values().len(), options.weight_decay);
     let mut batches = Batches::new(run.train.len(), options.batch_size, options.seed);
     let (mut head, start_states) = run.start_head(&prompt, &control.cancel)?;
-    let mut looks = Looks { start_states, ..Looks::default() };
-    run.look(0, true, (&prompt, head.as_ref()), &mut looks, control)?;
+    let mut looks = Looks::default();
+    run.look(0, true, (&prompt, head.as_ref(), start_states), &mut looks, control)?;
     let mut steps = Vec::new();
     let mut stopped = Stopped::Steps;
     let psi = options.regularization();
@@ -110,7 +108,7 @@ pub(super) fn tune(run: &Run<'_>, start: SoftPrompt, control: &mut Control<'_>) 
         let late =
             options.time_limit > 0.0 && run.began.elapsed().as_secs_f64() + looks.dev_seconds >= options.time_limit;
         let is_due = late || done == options.steps || done % options.eval_every == 0;
-        run.look(done, is_due, (&prompt, head.as_ref()), &mut looks, control)?;
+        run.look(done, is_due, (&prompt, head.as_ref(), None), &mut looks, control)?;
         if done == options.steps {
             break;
         }
@@ -156,12 +154,11 @@ impl Run<'_> {
         &self,
         done: usize,
         is_due: bool,
-        (prompt, head): (&SoftPrompt, Option<&HeadTraining>),
+        (prompt, head, known): (&SoftPrompt, Option<&HeadTraining>, Option<AnswerStates>),
         looks: &mut Looks,
         control: &mut Control<'_>,
     ) -> Result<()> {
         control.cancel.check()?;
-        let known = looks.start_states.take();
         let is_scored = is_due && self.dev.is_some();
         let is_watched = self.options.iterates_at.contains(&done);
         if !is_scored && !is_watched {

@@ -52,7 +52,7 @@ pub unsafe extern "C" fn supmer_memory_estimate_init(
 /// Estimates the memory that a model, an adaptation and predictions take. Nothing is computed by the model.
 ///
 /// - `task`: its labels, template and examples tell the lengths; NULL = every text has `max_tokens` tokens and every
-///   label one.
+///   label one, and what fitting a label head takes is left out.
 /// - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it. An
 ///   adaptation from a bundle has the bundle's rows: set `prompt_length` to them.
 /// - `estimate`: receives the numbers; `supmer_memory_estimate_init` comes first.
