@@ -158,7 +158,7 @@ bundles: build-train models minilm
 
 results: build-train models minilm
 	@[ -n "$(DATA)" ] && [ -n "$(WORK)" ] || { echo 'DATA=DIR or WORK=DIR is missing' >&2; exit 2; }
-	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)/bundles" "$(WORK)" $(STAGES)
+	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)" $(STAGES)
 
 build-train:
 	@scripts/need.sh cargo cc

@@ -3,8 +3,7 @@
 #
 #     scripts/demo.sh SUPMER MODEL.gguf
 #
-# All settings are those that the bundle advises. 120 rows of one task are a show and no
-# measurement.
+# All settings are those that the bundle advises. 120 rows of one task are a show and no measurement.
 set -euo pipefail
 
 supmer=$1

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # The evaluations behind docs/RESULTS.md, and the page. What is finished is found again, so it may be stopped at any time.
 #
-#     scripts/measure_quality.sh SUPMER MODEL ENCODER DATA BUNDLES WORK [trials|cells|page ...]
+#     scripts/measure_quality.sh SUPMER MODEL ENCODER DATA WORK [trials|cells|page ...]
 #
-# DATA has a folder for each task with task.json, train.jsonl and test.jsonl; BUNDLES is what scripts/train_bundles.sh made.
-# WORK keeps trials and cells. TASKS may be set in the environment, and INSTRUCTIONS, the option of that name: all cells of a
-# page share it, since products that are rounded to bf16 are not compared with others.
+# DATA has a folder for each task with task.json, train.jsonl and test.jsonl. The bundle that is shipped is measured, and beside
+# it those that scripts/train_bundles.sh left in WORK/bundles. WORK keeps trials and cells. TASKS may be set in the environment,
+# and INSTRUCTIONS, the option of that name: all cells of a page share it, since products that are rounded to bf16 are not
+# compared with others.
 set -euo pipefail
 
-supmer=$1 model=$2 encoder=$3 data=$4 bundles=$5 work=$6
-shift 6
+supmer=$1 model=$2 encoder=$3 data=$4 work=$5
+shift 5
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+bundle=$root/bundles/smollm2-135m.supmer
 instructions=${INSTRUCTIONS:-auto}
 tasks=${TASKS:-trec subj sst2 agnews banking10 amazon_books rte mrpc}
 # The seeds of all methods, and those that prompt-tuning and supmer are measured with beside them.
@@ -40,7 +43,7 @@ trials() {
                 trial "$task" $seed --methods prompt-tuning --steps 100 --learning-rate $rate
             done
             for rate in 0.006 0.003 0.0015; do
-                trial "$task" $seed --methods supmer,text-init,prompt-tuning --bundle "$bundles/smollm2-135m.supmer" \
+                trial "$task" $seed --methods supmer,text-init,prompt-tuning --bundle "$bundle" \
                     --init-text "$instruction" --answer-loss head --steps 50 --learning-rate $rate
             done
         done
@@ -57,20 +60,20 @@ cells() {
     for seed in $seeds; do
         for task in $tasks; do
             cell "$task" "$seed" --methods prompt-tuning "${plain[@]}" --at-steps 0,5,10,25,50,100
-            cell "$task" "$seed" --methods supmer --bundle "$bundles/smollm2-135m.supmer" --at-steps 0,5,10,25,50
-            cell "$task" "$seed" --methods supmer-no-psi --bundle "$bundles/smollm2-135m.supmer"
+            cell "$task" "$seed" --methods supmer --bundle "$bundle" --at-steps 0,5,10,25,50
+            cell "$task" "$seed" --methods supmer-no-psi --bundle "$bundle"
             cell "$task" "$seed" --methods text-init,prompt-tuning --init-text "$instruction" "${head[@]}"
             cell "$task" "$seed" --methods minilm-logreg,in-context --encoder "$encoder"
-            for other in "$bundles"/*.supmer; do
+            for other in "$work"/bundles/*.supmer; do
                 name=$(basename "$other" .supmer)
-                [ "$name" = smollm2-135m ] || cell "$task" "$seed" --methods "supmer:$name" --bundle "$name=$other"
+                [ ! -e "$other" ] || [ "$name" = smollm2-135m ] || cell "$task" "$seed" --methods "supmer:$name" --bundle "$name=$other"
             done
         done
     done
     for seed in $more_seeds; do
         for task in $tasks; do
             cell "$task" "$seed" --methods prompt-tuning "${plain[@]}"
-            cell "$task" "$seed" --methods supmer --bundle "$bundles/smollm2-135m.supmer"
+            cell "$task" "$seed" --methods supmer --bundle "$bundle"
         done
     done
 }
@@ -80,7 +83,7 @@ cell() {
 }
 
 page() {
-    "$supmer" results --cells "$work/cells" --trials "$work/trials" --out "$(dirname "${BASH_SOURCE[0]}")/../docs/RESULTS.md"
+    "$supmer" results --cells "$work/cells" --trials "$work/trials" --out "$root/docs/RESULTS.md"
 }
 
 mkdir -p "$work/trials" "$work/cells"

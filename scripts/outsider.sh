@@ -57,6 +57,10 @@ prefix="$scratch/moved here"
 export LD_LIBRARY_PATH="$prefix/lib" PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 
 if has pkg-config "C and C++ with pkg-config"; then
+    # A space in the path comes escaped.
+    eval "[ -e $(pkg-config --variable=bundledir supmer)/smollm2-135m.supmer ]" ||
+        { echo "the pkg-config file does not name the folder of the bundles" >&2; exit 1; }
+
     say "C with pkg-config, shared and static"
     eval "cc -std=c11 '$examples/c/classify.c' $(pkg-config --cflags --libs supmer) -o c_shared"
     "$check" classify ./c_shared
