@@ -34,7 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let isa = match options.get("--instructions") {
         None => None,
         Some(&"amx") => Some(Isa::Amx),
-        Some(other) => return Err(format!("--instructions takes amx, not {other}").into()),
+        Some(&"amx-bf16") => Some(Isa::AmxBf16),
+        Some(other) => return Err(format!("--instructions takes amx or amx-bf16, not {other}").into()),
     };
     let model_options =
         ModelOptions { thread_count: option("--threads")?.parse()?, weights, isa, ..ModelOptions::default() };

@@ -22,18 +22,28 @@ installed() {
     cmp --silent "$here/$1" "$venv/$1.installed"
 }
 
+# install_requirements FILE OPTIONS...
 install_requirements() {
     installed "$1" && return
-    "$venv/bin/pip" install --quiet --requirement "$here/$1"
+    "$venv/bin/pip" install --quiet --requirement "$here/$1" "${@:2}"
     cp "$here/$1" "$venv/$1.installed"
 }
 
 mkdir -p "$cache"
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 install_requirements requirements.txt
+# llama.cpp is compiled for the processor at hand: on another it would be slow or end at once, so it is compiled anew there.
 if [ "${SUPMER_PEERS_LLAMACPP:-1}" != 0 ]; then
+    processor=$({ uname -m; grep -m 1 flags /proc/cpuinfo || true; } 2>/dev/null | cksum)
+    compiled_for=$venv/llamacpp-processor
+    if [ "$(cat "$compiled_for" 2>/dev/null)" != "$processor" ]; then
+        rm -f "$venv/requirements-llamacpp.txt.installed"
+    fi
+    # This version ends with an illegal instruction where its AMX code runs in threads of OpenMP.
+    [ "$(uname -m)" != x86_64 ] || export CFLAGS="-mno-amx-int8 ${CFLAGS:-}" CXXFLAGS="-mno-amx-int8 ${CXXFLAGS:-}"
     CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF ${CMAKE_ARGS:-}" \
-        install_requirements requirements-llamacpp.txt
+        install_requirements requirements-llamacpp.txt --no-cache-dir --force-reinstall --no-deps
+    echo "$processor" >"$compiled_for"
 fi
 
 [ -f "$hf_folder/tokenizer.json" ] ||

@@ -1,6 +1,6 @@
 //! Frozen language models: loading, and the one trait that adaptation and prediction need.
 
-mod bytes;
+pub(crate) mod bytes;
 pub mod config;
 pub(crate) mod excerpt;
 pub mod fingerprint;

@@ -5,6 +5,7 @@ use super::gated::{self, Activation};
 use super::linear::{self, Output};
 use super::rope::Rope;
 use super::{Compute, Isa, cross_entropy, rms_norm};
+use crate::backbone::bytes::Bytes;
 use crate::backbone::config::RotaryLayout;
 use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::runtime::{Random, Threads};
@@ -22,6 +23,21 @@ pub(super) fn values(count: usize, stream: &str) -> Vec<f32> {
 
 fn matrix(rows: usize, columns: usize) -> FrozenMatrix {
     FrozenMatrix::new(rows, columns, Format::F32, Storage::Owned(values(rows * columns, "matrix"))).unwrap()
+}
+
+/// Arbitrary blocks, whose scales are halves of ordinary size.
+fn stored(rows: usize, columns: usize, format: Format) -> FrozenMatrix {
+    let mut random = Random::new(7, "blocks");
+    let length = rows * columns / format.block_len() * format.block_bytes();
+    // Every second byte may end a half, a bfloat16 or a float, whose largest bit of the exponent stays 0.
+    let bytes: Vec<u8> = (0..length).map(|i| random.below(256) as u8 & if i % 2 == 1 { 0xbf } else { 0xff }).collect();
+    FrozenMatrix::new(
+        rows,
+        columns,
+        format,
+        Storage::Stored { file: Bytes::copied(&bytes).unwrap(), offset: 0, length },
+    )
+    .unwrap()
 }
 
 pub(super) fn assert_close(found: &[f32], expected: &[f64], bound: f64) {
@@ -62,6 +78,25 @@ fn products_equal_plain_loops() {
             };
             let expected: Vec<f64> = (0..m * k).map(|at| 1.0 + 2.0 * back(at / k, at % k)).collect();
             assert_close(&dx, &expected, 1e-5);
+        }
+    }
+}
+
+/// Weights as they are stored, at sizes that leave parts of panels, rows and steps.
+#[test]
+fn stored_weights_give_the_products_of_expanded_ones() {
+    let (n, k) = (50, 768);
+    for compute in computes() {
+        for (format, m) in Format::ALL.into_iter().flat_map(|format| [(format, 9), (format, 70)]) {
+            let (x, dy, stored) = (values(m * k, "x"), values(m * n, "dy"), stored(n, k, format));
+            let products = |weight: &FrozenMatrix| {
+                let (mut y, mut dx) = (vec![0.0; m * n], vec![0.0; m * k]);
+                linear::forward(&compute, &x, m, &mut [Output { weight, y: &mut y, accumulate: false }]);
+                linear::backward(&compute, m, &[(weight, &dy)], &mut dx, false);
+                [y, dx].concat()
+            };
+            let (found, expected) = (products(&stored), products(&stored.expanded()));
+            assert!(found == expected && found.iter().any(|v| *v != 0.0), "{:?}, {format:?}", compute.isa);
         }
     }
 }

@@ -3,11 +3,12 @@
 use super::registers::Registers;
 use super::scratch::{ACTIVATIONS, ITEM, with_tiles};
 use super::split::{self, Block, Target};
-use super::{Operand, PANEL, PARTS, SIDE, STEP, Tile};
-use crate::backbone::weights::{Format, FrozenMatrix};
-use crate::kernels::linear::{Output, expand};
-use crate::kernels::shared::{Shared, with_scratch};
-use crate::kernels::{Compute, Isa};
+use super::weights::{Part, most_parts};
+use super::{Operand, PANEL, SIDE, STEP, Tile};
+use crate::backbone::weights::FrozenMatrix;
+use crate::kernels::Compute;
+use crate::kernels::linear::Output;
+use crate::kernels::shared::Shared;
 
 /// How many outputs or inputs an item has and for how many steps it holds split weights at a time: whole panels and
 /// stored blocks of `block` weights. Results do not depend on it.
@@ -42,10 +43,10 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
         compute.threads.run(items.len(), |item| {
             let (i, start) = items[item];
             let (weight, y, accumulate) = &targets[i];
-            let (n, parts) = (weight.rows(), parts(compute, weight));
+            let n = weight.rows();
             let count = width.min(n - start);
             let panels = count.div_ceil(PANEL);
-            let panel = chunk_steps * 2 * parts;
+            let panel = chunk_steps * 2 * x_parts;
             with_tiles(&ITEM, panels * (panel + 4 * x_panels), |scratch| {
                 let (w_tiles, results) = scratch.split_at_mut(panels * panel);
                 let (w_tiles, results) = (w_tiles.as_mut_ptr(), results.as_mut_ptr());
@@ -55,16 +56,9 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
                     let registers = Registers::configure();
                     for first in (0..steps).step_by(chunk_steps) {
                         let chunk = chunk_steps.min(steps - first);
-                        for tile in 0..2 * panels {
-                            let to = w_tiles.add(tile / 2 * panel + tile % 2 * parts);
-                            let row = start + tile * SIDE;
-                            let rows = SIDE.min((start + count).saturating_sub(row));
-                            let skip = first * STEP;
-                            let columns = (chunk * STEP).min(k - skip);
-                            with_block(compute, weight, (row, rows), (skip, columns), |block| {
-                                split::split_rows(block, parts, to);
-                            });
-                        }
+                        let skip = first * STEP;
+                        let part = Part { weight, rows: (start, count), columns: (skip, (chunk * STEP).min(k - skip)) };
+                        let parts = part.split_rows(compute, w_tiles, panel);
                         let last = first + chunk == steps;
                         for j in 0..x_panels {
                             let b = Operand { tiles: x_tiles.at((j * steps + first) * 2 * x_parts), parts: x_parts };
@@ -136,17 +130,14 @@ pub(in crate::kernels) fn backward(
                 unsafe {
                     let registers = Registers::configure();
                     for (input, (weight, _)) in inputs.iter().enumerate() {
-                        let (n, parts) = (weight.rows(), parts(compute, weight));
-                        let (steps, panel) = (n.div_ceil(STEP), chunk_steps * 2 * parts);
+                        let n = weight.rows();
+                        let (steps, panel) = (n.div_ceil(STEP), chunk_steps * 2 * y_parts);
                         for first in (0..steps).step_by(chunk_steps) {
                             let chunk = chunk_steps.min(steps - first);
-                            for step in 0..chunk {
-                                let row = (first + step) * STEP;
-                                let rows = STEP.min(n - row);
-                                with_block(compute, weight, (row, rows), (start, count), |block| {
-                                    split::split_columns(block, parts, w_tiles.add(step * 2 * parts), panel);
-                                });
-                            }
+                            let skip = first * STEP;
+                            let part =
+                                Part { weight, rows: (skip, (chunk * STEP).min(n - skip)), columns: (start, count) };
+                            let parts = part.split_columns(compute, w_tiles, panel);
                             let last = input + 1 == inputs.len() && first + chunk == steps;
                             for i in 0..y_panels {
                                 let tiles = y_tiles.at(places[input] + (i * steps + first) * 2 * y_parts);
@@ -173,43 +164,6 @@ pub(in crate::kernels) fn backward(
             });
         });
     });
-}
-
-/// bf16 parts that stand for an f32 value.
-fn most_parts(compute: &Compute) -> usize {
-    if compute.isa == Isa::AmxBf16 { 1 } else { PARTS }
-}
-
-/// bf16 parts that hold every weight of a matrix exactly, as far as [`most_parts`] lets them.
-fn parts(compute: &Compute, weight: &FrozenMatrix) -> usize {
-    let exact = match weight.format() {
-        Format::BF16 => 1,
-        // 11 bits, and 11 times 4.
-        Format::F16 | Format::Q4_0 => 2,
-        Format::F32 | Format::Q4_1 | Format::Q8_0 | Format::Q4K | Format::Q6K => PARTS,
-    };
-    exact.min(most_parts(compute))
-}
-
-/// Calls `work` with a block of weights as f32.
-fn with_block(
-    compute: &Compute,
-    weight: &FrozenMatrix,
-    (row, rows): (usize, usize),
-    (column, columns): (usize, usize),
-    work: impl FnOnce(Block),
-) {
-    match weight.as_f32() {
-        Some(values) => {
-            let stride = weight.columns();
-            let data = values[(row * stride + column).min(values.len())..].as_ptr();
-            work(Block { data, stride, rows, columns });
-        }
-        None => with_scratch(rows * columns, |scratch| {
-            expand(compute.isa, weight, row, column, columns, scratch);
-            work(Block { data: scratch.as_ptr(), stride: columns, rows, columns });
-        }),
-    }
 }
 
 /// Rows 16 `tile` to 16 `tile` + 15 of `values` (m x columns), as far as there are any.

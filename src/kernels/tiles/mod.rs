@@ -2,14 +2,16 @@
 //!
 //! An f32 value is the exact sum of three bf16 values of 8 bits each (see [`split`]), so a product of two is nine products
 //! of parts. The six of the largest sizes are summed in f32 by the tiles (see [`registers::multiply`]); the other three lie
-//! below the last bit of an f32. Weights whose format has fewer bits than three parts hold take fewer products.
+//! below the last bit of an f32. Weights that two parts hold, as they do almost all 4-bit ones, take five products.
 //!
 //! The summed index goes through in steps of 32, zeros behind its end; rows and columns of both operands in panels of 32.
 
 pub(super) mod linear;
+mod nibbles;
 mod registers;
 mod scratch;
 mod split;
+mod weights;
 
 pub(super) use registers::is_available;
 
@@ -19,7 +21,7 @@ const SIDE: usize = 16;
 const STEP: usize = 2 * SIDE;
 /// Rows or columns of the result that are held in two tiles.
 const PANEL: usize = 2 * SIDE;
-/// bf16 values of one f32 value.
+/// bf16 values that hold an f32 value.
 const PARTS: usize = 3;
 
 /// What one tile register holds: 16 x 16 f32 values or 16 rows of 16 words, aligned to the lines of the cache.

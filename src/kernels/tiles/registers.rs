@@ -14,7 +14,9 @@ const PRODUCTS: [(usize, usize); 6] = [(2, 0), (1, 0), (1, 1), (0, 1), (0, 0), (
 /// Whether processor and system let this process use bf16 tiles.
 pub(in crate::kernels) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| Isa::Avx512.is_available() && has_tiles() && permitted())
+    *AVAILABLE.get_or_init(|| {
+        Isa::Avx512.is_available() && is_x86_feature_detected!("avx512bf16") && has_tiles() && permitted()
+    })
 }
 
 fn has_tiles() -> bool {
@@ -68,8 +70,8 @@ impl Registers {
                 (1, 1) => self.multiply_parts::<1, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 (1, PARTS) => self.multiply_parts::<1, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
                 (2, PARTS) => self.multiply_parts::<2, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
-                (PARTS, 1) => self.multiply_parts::<PARTS, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 (PARTS, 2) => self.multiply_parts::<PARTS, 2>(a.tiles, b.tiles, steps, c, accumulate),
+                (PARTS, 1) => self.multiply_parts::<PARTS, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 _ => self.multiply_parts::<PARTS, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
             }
         }

@@ -1,7 +1,7 @@
 //! Splitting f32 values into bf16 parts, in the order the tiles want them, and taking results out of tiles.
 //!
-//! bf16 is the upper half of an f32: 8 bits of the significand. Cutting off the lower half and subtracting what is left is
-//! exact, so three parts hold all 24 bits. A step of 32 summed values becomes 16 words; word t holds value t below and
+//! bf16 is the upper half of an f32: 8 bits of the significand. Rounding to it leaves an exact rest of at most 2^-9 of the
+//! value, so two parts hold 17 bits and three all 24. A step of 32 summed values becomes 16 words; word t holds value t below and
 //! value t + 16 above, for both operands alike, which saves shuffling neighbours together.
 
 use std::arch::x86_64::*;
@@ -18,13 +18,14 @@ pub(super) struct Block {
 }
 
 /// At most 16 rows, summed along their columns, as rows of A: a tile's row holds the words of one row. Steps lie
-/// `2 * parts` tiles apart.
+/// `2 * parts` tiles apart. Gives whether the parts hold the values whole.
 ///
 /// # Safety
-/// AVX-512; the block is readable and the tiles of its steps writable.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) {
+/// AVX-512 with BF16; the block is readable and the tiles of its steps writable.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) -> bool {
     let Block { data, stride, rows, columns } = block;
+    let mut rests = _mm512_setzero_si512();
     for step in 0..columns.div_ceil(STEP) {
         let at = step * STEP;
         for r in 0..SIDE {
@@ -32,8 +33,9 @@ pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) {
             unsafe {
                 let row = if r < rows { data.add(r * stride + at) } else { data };
                 let left = if r < rows { columns - at } else { 0 };
-                let words =
+                let (words, rest) =
                     split(load_part(row, left), load_part(row.wrapping_add(SIDE), left.saturating_sub(SIDE)), parts);
+                rests = _mm512_or_si512(rests, rest);
                 let to = tiles.add(2 * parts * step);
                 for (part, words) in words.into_iter().enumerate().take(parts) {
                     _mm512_store_si512(to.add(part).cast::<__m512i>().add(r), words);
@@ -41,13 +43,14 @@ pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) {
             }
         }
     }
+    _mm512_test_epi32_mask(rests, rests) == 0
 }
 
 /// As [`split_rows`], as columns of B: a tile's row holds one word of every row.
 ///
 /// # Safety
 /// As for [`split_rows`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn split_rows_turned(block: Block, parts: usize, tiles: *mut Tile) {
     // SAFETY: as the caller vouches.
     unsafe {
@@ -61,12 +64,14 @@ pub(super) unsafe fn split_rows_turned(block: Block, parts: usize, tiles: *mut T
 }
 
 /// One step of at most 32 rows, summed down their columns, as columns of B. Panels of 32 columns lie `panel` tiles apart.
+/// Gives whether the parts hold the values whole.
 ///
 /// # Safety
 /// As for [`split_rows`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile, panel: usize) {
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile, panel: usize) -> bool {
     let Block { data, stride, rows, columns } = block;
+    let mut rests = _mm512_setzero_si512();
     for tile in 0..2 * columns.div_ceil(PANEL) {
         let at = tile * SIDE;
         let left = columns.saturating_sub(at);
@@ -74,7 +79,8 @@ pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile,
             // SAFETY: within the block, as the masks see to; the tiles are the caller's.
             unsafe {
                 let part_of = |r: usize| load_part(data.wrapping_add(r * stride + at), if r < rows { left } else { 0 });
-                let words = split(part_of(t), part_of(t + SIDE), parts);
+                let (words, rest) = split(part_of(t), part_of(t + SIDE), parts);
+                rests = _mm512_or_si512(rests, rest);
                 let to = tiles.add(tile / 2 * panel + tile % 2 * parts);
                 for (part, words) in words.into_iter().enumerate().take(parts) {
                     _mm512_store_si512(to.add(part).cast::<__m512i>().add(t), words);
@@ -82,6 +88,7 @@ pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile,
             }
         }
     }
+    _mm512_test_epi32_mask(rests, rests) == 0
 }
 
 /// Where results go.
@@ -98,8 +105,8 @@ pub(super) struct Target {
 /// Writes 2 x 2 tiles of results, at most 32 x 32 values.
 ///
 /// # Safety
-/// AVX-512; the target is writable.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+/// AVX-512 with BF16; the target is writable.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn write(c: *const Tile, target: Target) {
     let Target { data, stride, rows, columns, accumulate } = target;
     for tile in 0..4 {
@@ -123,7 +130,7 @@ pub(super) unsafe fn write(c: *const Tile, target: Target) {
 ///
 /// # Safety
 /// As for [`write`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn write_turned(c: *mut Tile, target: Target) {
     // SAFETY: as the caller vouches.
     unsafe {
@@ -135,32 +142,40 @@ pub(super) unsafe fn write_turned(c: *mut Tile, target: Target) {
     }
 }
 
-/// The words of the parts of 16 pairs: `low` in the lower halves, `high` in the upper. A single part is rounded.
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn split(low: __m512, high: __m512, parts: usize) -> [__m512i; PARTS] {
-    let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
-    let (mut low, mut high) = if parts == 1 { (rounded(low), rounded(high)) } else { (low, high) };
-    let mut words = [_mm512_setzero_si512(); PARTS];
-    for word in &mut words {
-        let (l, h) = (_mm512_castps_si512(low), _mm512_castps_si512(high));
-        let h = _mm512_and_si512(h, upper);
-        *word = _mm512_or_si512(_mm512_srli_epi32::<16>(l), h);
-        low = _mm512_sub_ps(low, _mm512_castsi512_ps(_mm512_and_si512(l, upper)));
-        high = _mm512_sub_ps(high, _mm512_castsi512_ps(h));
+/// Where [`rounded`] leaves what belongs into the lower and upper halves of 16 words.
+const PAIRS: [[u16; 2]; SIDE] = {
+    let mut pairs = [[0; 2]; SIDE];
+    let mut t = 0;
+    while t < SIDE {
+        pairs[t] = [t as u16, (t + SIDE) as u16];
+        t += 1;
     }
-    words
+    pairs
+};
+
+/// The words of the parts of 16 pairs, `low` in the lower halves, `high` in the upper, and the bits of what the parts leave.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn split(mut low: __m512, mut high: __m512, parts: usize) -> ([__m512i; PARTS], __m512i) {
+    // SAFETY: 64 bytes.
+    let pairs = unsafe { _mm512_loadu_si512(PAIRS.as_ptr().cast()) };
+    let mut words = [_mm512_setzero_si512(); PARTS];
+    for word in words.iter_mut().take(parts) {
+        *word = _mm512_permutexvar_epi16(pairs, rounded(low, high));
+        low = _mm512_sub_ps(low, _mm512_castsi512_ps(_mm512_slli_epi32::<16>(*word)));
+        let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
+        high = _mm512_sub_ps(high, _mm512_castsi512_ps(_mm512_and_si512(*word, upper)));
+    }
+    (words, _mm512_or_si512(_mm512_castps_si512(low), _mm512_castps_si512(high)))
 }
 
-/// Values whose upper half is the nearest bf16, ties to even; not-a-number stays what it is.
+/// The nearest bf16 of each value, ties to even: those of `low`, then those of `high`. Subnormal values become zero, as they
+/// are to the tiles.
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn rounded(values: __m512) -> __m512 {
-    let bits = _mm512_castps_si512(values);
-    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
-    let up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-    let ordered = _mm512_cmp_ps_mask::<_CMP_ORD_Q>(values, values);
-    _mm512_castsi512_ps(_mm512_mask_mov_epi32(bits, ordered, up))
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub(super) fn rounded(low: __m512, high: __m512) -> __m512i {
+    // SAFETY: both are 64 bytes without meaning of their own.
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) }
 }
 
 /// Exchanges rows and columns of a tile.
