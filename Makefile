@@ -141,9 +141,9 @@ bench-bindings: library
 bench-peers: models
 	@scripts/need.sh cargo cc python3 pip
 	cargo build --release --features train --example bench_worker
-	SUPMER_CACHE="$(CACHE)" benches/peers/setup.sh "$(MODEL)"
+	SUPMER_CACHE="$(CACHE)" benches/peers/setup.sh "$(MODEL)" >&2
 	SUPMER_CACHE="$(CACHE)" "$(CACHE)/peers-venv/bin/python" benches/peers/run.py \
-		--gguf "$(MODEL)" --supmer "$(RELEASE)/examples/bench_worker"
+		--gguf "$(MODEL)" --supmer "$(RELEASE)/examples/bench_worker" $(PEERS_OPTIONS)
 
 bench-quality: build models
 	@[ -n "$(DATA)" ] || { echo 'DATA=DIR is missing: folders with task.json, train.jsonl and test.jsonl' >&2; exit 2; }

@@ -13,10 +13,10 @@ shift 5
 instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.
 '
 
-# train NAME FORMATS OPTIONS...: the recipe with these formats of tasks, and OPTIONS
+# train NAME STEPS FORMATS OPTIONS...: the recipe with so many steps, these formats of tasks, and OPTIONS
 train() {
-    local name=$1 formats=$2
-    shift 2
+    local name=$1 steps=$2 formats=$3
+    shift 3
     local run=$work/runs/$name bundle=$work/bundles/$name.supmer
     [ -e "$bundle" ] && return
     mkdir -p "$run" "$work/bundles"
@@ -33,22 +33,24 @@ train() {
         customer_service_sgd.txt technical_rustbook.txt \
         --instructions "${INSTRUCTIONS:-auto}" --answer-loss head --init-text "$instruction" \
         --formats "$formats" --mix-formats --support 16 --query 16 --query-batch 16 --max-tokens 96 \
-        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps 300 --average-over 50 \
+        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps "$steps" --average-over 50 \
         --validate-every 100 --validation-tasks 6 --checkpoint-every 25 --advise-steps 50 --advise-rate 0.003 \
         ${resume[@]+"${resume[@]}"} "$@"
     cp "$run/bundle.supmer" "$bundle"
 }
 
+# The shipped bundle, then the same with fewer steps, and what differs from that in one thing each.
 all=topic=1,cloze=1,nsp=0.5,scsp=0.5
-for names in "${@:-smollm2-135m second-seed no-psi topic-only curriculum constant-mixing}"; do
+for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum constant-mixing}"; do
     for name in $names; do
         case $name in
-        smollm2-135m) train "$name" "$all" --no-mixing ;;
-        second-seed) train "$name" "$all" --no-mixing --seed 2 ;;
-        no-psi) train "$name" "$all" --no-mixing --rank 0 ;;
-        topic-only) train "$name" topic=1 --no-mixing ;;
-        curriculum) train "$name" "$all" ;;
-        constant-mixing) train "$name" "$all" --no-curriculum ;;
+        smollm2-135m) train "$name" 1000 "$all" --no-mixing ;;
+        short) train "$name" 300 "$all" --no-mixing ;;
+        second-seed) train "$name" 300 "$all" --no-mixing --seed 2 ;;
+        no-psi) train "$name" 300 "$all" --no-mixing --rank 0 ;;
+        topic-only) train "$name" 300 topic=1 --no-mixing ;;
+        curriculum) train "$name" 300 "$all" ;;
+        constant-mixing) train "$name" 300 "$all" --no-curriculum ;;
         *) echo "there is no recipe $name" >&2 && exit 2 ;;
         esac
     done

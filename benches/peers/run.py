@@ -15,6 +15,7 @@ import random
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from safetensors import safe_open
@@ -22,7 +23,7 @@ from safetensors.numpy import save_file
 
 from lineup import Peer, Places, Work, llamacpp, ours, torch_peers
 from session import Record, seconds_to_first_answer, take_turns
-from tables import Times, loss_table, probability_table, startup_table
+from tables import Times, loss_table, probability_table, seconds, startup_table, table
 
 PROMPT_ROWS = 20
 TRAIN_ROWS = 32
@@ -74,45 +75,55 @@ def chosen_peers(places: Places, work: Work, args: argparse.Namespace) -> list[P
     return torch_peers(places, work, args.bfloat16) + llamacpp(places, work)
 
 
-def adaptation(length: int, places: Places, args: argparse.Namespace) -> str:
+# What a section gives: its tables, and its lines of the summary.
+Section = tuple[str, list[list[str]]]
+
+
+def adaptation(length: int, places: Places, args: argparse.Namespace) -> Section:
     steps = args.warm_ups + args.rounds
     write_order(places, steps, batch=8)
     work = Work("adapt", f"train{length}", 8, steps, args.threads, args.learning_rate)
     groups, names = in_groups(places, work, args)
-    return (
+    times = Times(groups, args.warm_ups)
+    text = (
         f"### Adaptation step, batch 8, about {length} tokens\n\n"
-        f"{Times(groups, args.warm_ups).table()}\n\n"
+        f"{times.table()}\n\n"
         f"Losses over {steps} steps from the same start over the same batches:\n\n"
         f"{loss_table(groups, names, REFERENCE)}\n"
     )
+    return text, times.summary(f"step, {length} tokens")
 
 
-def meta_step(places: Places, args: argparse.Namespace) -> str:
+def meta_step(places: Places, args: argparse.Namespace) -> Section:
     steps = args.warm_ups + args.rounds
     write_order(places, steps, batch=META_EXAMPLES)
     work = Work("meta", "train25", META_EXAMPLES, steps, args.threads, META_RATE)
     groups, names = in_groups(places, work, args)
-    return (
+    times = Times(groups, args.warm_ups)
+    text = (
         f"### Meta step, {META_EXAMPLES} examples (8 support, 8 query mixed with 8), "
         f"about 25 tokens\n\n"
-        f"{Times(groups, args.warm_ups).table()}\n\n"
+        f"{times.table()}\n\n"
         f"Query losses over {steps} steps from the same start over the same examples:\n\n"
         f"{loss_table(groups, names, 'hand-written, AVX-512 path')}\n"
     )
+    return text, times.summary("meta step")
 
 
-def prediction(batch: int, places: Places, args: argparse.Namespace) -> str:
+def prediction(batch: int, places: Places, args: argparse.Namespace) -> Section:
     steps = args.warm_ups + args.prediction_rounds
     work = Work("predict", "infer25", batch, steps, args.threads, args.learning_rate)
     groups, names = in_groups(places, work, args)
-    return (
+    times = Times(groups, args.warm_ups)
+    text = (
         f"### Prediction, batch {batch}, about 25 tokens, prompt cached\n\n"
-        f"{Times(groups, args.warm_ups).table()}\n\n"
+        f"{times.table()}\n\n"
         f"Probabilities:\n\n{probability_table(groups, names, REFERENCE)}\n"
     )
+    return text, times.summary(f"prediction of {batch}")
 
 
-def startup(places: Places, args: argparse.Namespace) -> str:
+def startup(places: Places, args: argparse.Namespace) -> Section:
     work = Work("predict", "infer25", 1, 1, args.threads, args.learning_rate)
     peers = ours(places, work) + chosen_peers(places, work, args)
     first_answers = {peer.name: [] for peer in peers}
@@ -120,7 +131,9 @@ def startup(places: Places, args: argparse.Namespace) -> str:
         for peer in peers:
             time.sleep(args.pause)
             first_answers[peer.name].append(seconds_to_first_answer(peer, args.threads))
-    return f"### From process start to first prediction\n\n{startup_table(first_answers)}\n"
+    text = f"### From process start to first prediction\n\n{startup_table(first_answers)}\n"
+    medians = [seconds(median(first_answers[peer.name])) for peer in peers if peer.ours]
+    return text, [["start to first prediction: median", *medians]]
 
 
 def machine(threads: int) -> str:
@@ -204,8 +217,14 @@ def main() -> None:
         "predict16": lambda: prediction(16, places, args),
         "startup": lambda: startup(places, args),
     }
+    lines = []
     for section in args.sections:
-        print(run_section[section](), flush=True)
+        text, summary = run_section[section]()
+        print(text, flush=True)
+        lines += summary
+    modes = [mode.name for mode in ours(places, Work("adapt", "train25", 8, 1, args.threads, 0.0))]
+    if modes:
+        print(f"### Summary: a column for each mode\n\n{table(['', *modes], lines)}")
 
 
 if __name__ == "__main__":

@@ -36,31 +36,48 @@ class Times:
         return [answer["seconds"] for answer in record.answers[self.warm_ups :]]
 
     def table(self) -> str:
-        ours = [record.peer.name for record in self.groups[0] if record.peer.ours]
-        head = ["", "median", "min", "max", *(f"times {name}" for name in ours), "peak memory"]
-        return table(head, [self.row(name, ours) for name in self.names()])
+        """A line for each peer: its seconds and memory."""
+        lines = []
+        for name in self.names():
+            values, peak = self.of(name)
+            lines.append([name, *(seconds(f(values)) for f in (median, min, max)), megabytes(peak)])
+        return table(["", "median", "min", "max", "peak memory"], lines)
+
+    def summary(self, work: str) -> list[list[str]]:
+        """Lines with a column for each of supmer's modes: seconds, memory, and what the others' seconds are to its own."""
+        ours = self.ours()
+        values, peaks = zip(*(self.of(our) for our in ours), strict=True)
+        lines = [
+            [f"{work}: median", *(seconds(median(v)) for v in values)],
+            [f"{work}: peak memory", *(megabytes(peak) for peak in peaks)],
+        ]
+        for name in self.names():
+            if name not in ours:
+                ratios = [spread(self.ratios(name, our)) for our in ours]
+                lines.append([f"{work}: {name}, times", *ratios])
+        return lines
+
+    def ours(self) -> list[str]:
+        return [record.peer.name for record in self.groups[0] if record.peer.ours]
 
     def names(self) -> list[str]:
         return list(dict.fromkeys(r.peer.name for group in self.groups for r in group))
 
-    def row(self, name: str, ours: list[str]) -> list[str]:
-        values, ratios, peak = [], {our: [] for our in ours}, 0
+    def of(self, name: str) -> tuple[list[float], int]:
+        """Seconds of all groups, and the highest peak of memory."""
+        records = [r for group in self.groups for r in group if r.peer.name == name]
+        values = [value for record in records for value in self.counted(record)]
+        return values, max(record.peak_bytes for record in records)
+
+    def ratios(self, name: str, our: str) -> list[float]:
+        """Seconds of a peer to those of supmer in the same round."""
+        found = []
         for group in self.groups:
             by_name = {record.peer.name: record for record in group}
-            if name not in by_name:
-                continue
-            own = self.counted(by_name[name])
-            values += own
-            peak = max(peak, by_name[name].peak_bytes)
-            for our in ours:
-                base = self.counted(by_name[our])
-                ratios[our] += [a / b for a, b in zip(own, base, strict=True)]
-        return [
-            name,
-            *(seconds(f(values)) for f in (median, min, max)),
-            *("" if name == our else spread(ratios[our]) for our in ours),
-            megabytes(peak),
-        ]
+            if name in by_name:
+                pairs = zip(self.counted(by_name[name]), self.counted(by_name[our]), strict=True)
+                found += [other / own for other, own in pairs]
+        return found
 
 
 def first_record(groups: list[list[Record]], name: str) -> Record:
