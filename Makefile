@@ -38,7 +38,7 @@ help:
 	@echo 'make bench          benchmarks of this library'
 	@echo 'make bench-mixed    many adapters over one model: throughput and memory'
 	@echo 'make bench-bindings what a call costs in each language'
-	@echo 'make bench-peers    this library and PyTorch in one alternating run'
+	@echo 'make bench-peers    this library and PyTorch in one alternating run; PEERS_OPTIONS=--amx'
 	@echo 'make bench-quality  accuracy of prompt tuning here and in PyTorch, on the labelled tasks in DATA'
 	@echo 'make bundles        train the bundles of docs/RESULTS.md from CORPUS into WORK (hours)'
 	@echo 'make results        measure them on the labelled tasks in DATA and write docs/RESULTS.md (hours)'

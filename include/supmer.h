@@ -633,7 +633,7 @@ typedef struct {
 
 /**
  * As `SUPMER_INSTRUCTIONS_AMX`, but both factors of a product with weights are rounded to bf16, 8 bits, and summed in f32:
- * one product for six, so faster still, and results differ in their third digit. Asks the same of the system.
+ * one product for five or six, so faster still; results differ in their third digit. Asks the same of the system.
  */
 #define SUPMER_INSTRUCTIONS_AMX_BF16 5
 

@@ -66,7 +66,8 @@ cells() {
             cell "$task" "$seed" --methods minilm-logreg,in-context --encoder "$encoder"
             for other in "$work"/bundles/*.supmer; do
                 name=$(basename "$other" .supmer)
-                [ ! -e "$other" ] || [ "$name" = smollm2-135m ] || cell "$task" "$seed" --methods "supmer:$name" --bundle "$name=$other"
+                case $name in smollm2-135m | '*') continue ;; esac
+                cell "$task" "$seed" --methods "supmer:$name" --bundle "$name=$other"
             done
         done
     done

@@ -99,8 +99,7 @@ def torch_peers(places: Places, work: Work, bfloat16: bool) -> list[Peer]:
             {"LD_PRELOAD": str(places.intel_path)} if preload else {},
         )
         for name, variant, matmul, preload, dtype in rows
-        if (places.intel_path.exists() or not preload)
-        and variant in VARIANTS[work.mode]
+        if (places.intel_path.exists() or not preload) and variant in VARIANTS[work.mode]
     ]
 
 

@@ -22,7 +22,7 @@ installed() {
     cmp --silent "$here/$1" "$venv/$1.installed"
 }
 
-# install_requirements FILE OPTIONS...
+# install_requirements FILE OPTIONS...: unless they are installed already
 install_requirements() {
     installed "$1" && return
     "$venv/bin/pip" install --quiet --requirement "$here/$1" "${@:2}"
@@ -37,12 +37,13 @@ if [ "${SUPMER_PEERS_LLAMACPP:-1}" != 0 ]; then
     processor=$({ uname -m; grep -m 1 flags /proc/cpuinfo || true; } 2>/dev/null | cksum)
     compiled_for=$venv/llamacpp-processor
     if [ "$(cat "$compiled_for" 2>/dev/null)" != "$processor" ]; then
+        "$venv/bin/pip" uninstall --quiet --yes llama-cpp-python 2>/dev/null
         rm -f "$venv/requirements-llamacpp.txt.installed"
     fi
     # This version ends with an illegal instruction where its AMX code runs in threads of OpenMP.
     [ "$(uname -m)" != x86_64 ] || export CFLAGS="-mno-amx-int8 ${CFLAGS:-}" CXXFLAGS="-mno-amx-int8 ${CXXFLAGS:-}"
     CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF -DMTMD_BUILD=OFF ${CMAKE_ARGS:-}" \
-        install_requirements requirements-llamacpp.txt --no-cache-dir --force-reinstall --no-deps
+        install_requirements requirements-llamacpp.txt --no-cache-dir
     echo "$processor" >"$compiled_for"
 fi
 

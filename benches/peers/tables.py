@@ -44,7 +44,7 @@ class Times:
         return table(["", "median", "min", "max", "peak memory"], lines)
 
     def summary(self, work: str) -> list[list[str]]:
-        """Lines with a column for each of supmer's modes: seconds, memory, and what the others' seconds are to its own."""
+        """Lines with a column for each mode: seconds, memory, and ratios of the peers to it."""
         ours = self.ours()
         values, peaks = zip(*(self.of(our) for our in ours), strict=True)
         lines = [

@@ -71,7 +71,7 @@ pub const SUPMER_INSTRUCTIONS_AVX512: supmer_instructions = 3;
 /// whole process, to save the tiles' state, for which alternative signal stacks must then have room (about 11 KB more).
 pub const SUPMER_INSTRUCTIONS_AMX: supmer_instructions = 4;
 /// As `SUPMER_INSTRUCTIONS_AMX`, but both factors of a product with weights are rounded to bf16, 8 bits, and summed in f32:
-/// one product for six, so faster still, and results differ in their third digit. Asks the same of the system.
+/// one product for five or six, so faster still; results differ in their third digit. Asks the same of the system.
 pub const SUPMER_INSTRUCTIONS_AMX_BF16: supmer_instructions = 5;
 
 /// How to load a model. 0 (or NULL) in a field is its default.

@@ -56,6 +56,7 @@ fn taken(compute: &Compute, value: f32) -> f64 {
     }
 }
 
+/// The bound notices the loss of the third part of a value on AMX, which moves sums by 4e-6 of the largest.
 #[test]
 fn products_equal_plain_loops() {
     for compute in computes() {
@@ -72,12 +73,12 @@ fn products_equal_plain_loops() {
                 (0..k).map(|p| taken(&compute, x[i * k + p]) * taken(&compute, weights[j * k + p])).sum::<f64>()
             };
             let expected: Vec<f64> = (0..m * n).map(|at| 1.0 + product(at / n, at % n)).collect();
-            assert_close(&y, &expected, 1e-5);
+            assert_close(&y, &expected, 1e-6);
             let back = |i: usize, p: usize| {
                 (0..n).map(|j| taken(&compute, dy[i * n + j]) * taken(&compute, weights[j * k + p])).sum::<f64>()
             };
             let expected: Vec<f64> = (0..m * k).map(|at| 1.0 + 2.0 * back(at / k, at % k)).collect();
-            assert_close(&dx, &expected, 1e-5);
+            assert_close(&dx, &expected, 1e-6);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::registers::Registers;
 use super::scratch::{ACTIVATIONS, ITEM, with_tiles};
 use super::split::{self, Block, Target};
-use super::weights::{Part, most_parts};
+use super::weights::{Region, most_parts};
 use super::{Operand, PANEL, SIDE, STEP, Tile};
 use crate::backbone::weights::FrozenMatrix;
 use crate::kernels::Compute;
@@ -57,8 +57,9 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
                     for first in (0..steps).step_by(chunk_steps) {
                         let chunk = chunk_steps.min(steps - first);
                         let skip = first * STEP;
-                        let part = Part { weight, rows: (start, count), columns: (skip, (chunk * STEP).min(k - skip)) };
-                        let parts = part.split_rows(compute, w_tiles, panel);
+                        let region =
+                            Region { weight, rows: (start, count), columns: (skip, (chunk * STEP).min(k - skip)) };
+                        let parts = region.split_rows(compute, w_tiles, panel);
                         let last = first + chunk == steps;
                         for j in 0..x_panels {
                             let b = Operand { tiles: x_tiles.at((j * steps + first) * 2 * x_parts), parts: x_parts };
@@ -135,9 +136,9 @@ pub(in crate::kernels) fn backward(
                         for first in (0..steps).step_by(chunk_steps) {
                             let chunk = chunk_steps.min(steps - first);
                             let skip = first * STEP;
-                            let part =
-                                Part { weight, rows: (skip, (chunk * STEP).min(n - skip)), columns: (start, count) };
-                            let parts = part.split_columns(compute, w_tiles, panel);
+                            let region =
+                                Region { weight, rows: (skip, (chunk * STEP).min(n - skip)), columns: (start, count) };
+                            let parts = region.split_columns(compute, w_tiles, panel);
                             let last = input + 1 == inputs.len() && first + chunk == steps;
                             for i in 0..y_panels {
                                 let tiles = y_tiles.at(places[input] + (i * steps + first) * 2 * y_parts);

@@ -1,10 +1,10 @@
-//! Blocks of 4-bit weights straight into words of parts: a block has 16 different weights at most, so their parts are looked
-//! up. Byte t of a block holds weight t below and weight t + 16 above, as word t wants them.
+//! Blocks of 4-bit weights straight into words of parts: a block has 16 different weights at most, so their parts are
+//! looked up. Byte t of a block holds weight t below and weight t + 16 above, as word t wants them.
 
 use std::arch::x86_64::*;
 
 use super::split;
-use super::weights::Part;
+use super::weights::Region;
 use super::{PARTS, SIDE, STEP, Tile};
 use crate::backbone::weights::Format;
 
@@ -18,12 +18,12 @@ pub(super) fn are_in(format: Format) -> bool {
 /// # Safety
 /// AVX-512 with BF16; a step's tiles are writable for each block of a row.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-pub(super) unsafe fn split_rows(part: Part<'_>, parts: usize, tiles: *mut Tile) -> bool {
+pub(super) unsafe fn split_rows(region: Region<'_>, parts: usize, tiles: *mut Tile) -> bool {
     let mut rests = _mm512_setzero_si512();
     for r in 0..SIDE {
-        let bytes = row_bytes(part, r);
-        for block in 0..part.columns.1 / STEP {
-            let (words, rest) = words_of(part.weight.format(), bytes, block, parts);
+        let bytes = row_bytes(region, r);
+        for block in 0..region.columns.1 / STEP {
+            let (words, rest) = words_of(region.weight.format(), bytes, block, parts);
             rests = _mm512_or_si512(rests, rest);
             // SAFETY: the tiles are the caller's.
             unsafe {
@@ -42,14 +42,14 @@ pub(super) unsafe fn split_rows(part: Part<'_>, parts: usize, tiles: *mut Tile) 
 /// # Safety
 /// As for [`split_rows`], for a panel in place of a step.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-pub(super) unsafe fn split_columns(part: Part<'_>, parts: usize, tiles: *mut Tile, panel: usize) -> bool {
+pub(super) unsafe fn split_columns(region: Region<'_>, parts: usize, tiles: *mut Tile, panel: usize) -> bool {
     let mut rests = _mm512_setzero_si512();
     let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
     for t in 0..SIDE {
-        let (first, second) = (row_bytes(part, t), row_bytes(part, t + SIDE));
-        for block in 0..part.columns.1 / STEP {
-            let (first, first_rest) = words_of(part.weight.format(), first, block, parts);
-            let (second, second_rest) = words_of(part.weight.format(), second, block, parts);
+        let (first, second) = (row_bytes(region, t), row_bytes(region, t + SIDE));
+        for block in 0..region.columns.1 / STEP {
+            let (first, first_rest) = words_of(region.weight.format(), first, block, parts);
+            let (second, second_rest) = words_of(region.weight.format(), second, block, parts);
             rests = _mm512_or_si512(rests, _mm512_or_si512(first_rest, second_rest));
             for (part, (first, second)) in first.into_iter().zip(second).enumerate().take(parts) {
                 let below = _mm512_or_si512(_mm512_andnot_si512(upper, first), _mm512_slli_epi32::<16>(second));
@@ -67,13 +67,13 @@ pub(super) unsafe fn split_columns(part: Part<'_>, parts: usize, tiles: *mut Til
 }
 
 /// The blocks of row `r`, none behind the last row.
-fn row_bytes(part: Part<'_>, r: usize) -> &[u8] {
-    let ((row, rows), (column, columns)) = (part.rows, part.columns);
+fn row_bytes(region: Region<'_>, r: usize) -> &[u8] {
+    let ((row, rows), (column, columns)) = (region.rows, region.columns);
     if r >= rows {
         return &[];
     }
-    let size = part.weight.format().block_bytes();
-    &part.weight.row_bytes(row + r)[column / STEP * size..(column + columns) / STEP * size]
+    let size = region.weight.format().block_bytes();
+    &region.weight.row_bytes(row + r)[column / STEP * size..(column + columns) / STEP * size]
 }
 
 /// The words of the parts of a block, and the bits of what the parts leave; zeros where there is no block.

@@ -70,8 +70,8 @@ impl Registers {
                 (1, 1) => self.multiply_parts::<1, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 (1, PARTS) => self.multiply_parts::<1, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
                 (2, PARTS) => self.multiply_parts::<2, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
-                (PARTS, 2) => self.multiply_parts::<PARTS, 2>(a.tiles, b.tiles, steps, c, accumulate),
                 (PARTS, 1) => self.multiply_parts::<PARTS, 1>(a.tiles, b.tiles, steps, c, accumulate),
+                (PARTS, 2) => self.multiply_parts::<PARTS, 2>(a.tiles, b.tiles, steps, c, accumulate),
                 _ => self.multiply_parts::<PARTS, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
             }
         }

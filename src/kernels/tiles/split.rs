@@ -1,8 +1,8 @@
 //! Splitting f32 values into bf16 parts, in the order the tiles want them, and taking results out of tiles.
 //!
 //! bf16 is the upper half of an f32: 8 bits of the significand. Rounding to it leaves an exact rest of at most 2^-9 of the
-//! value, so two parts hold 17 bits and three all 24. A step of 32 summed values becomes 16 words; word t holds value t below and
-//! value t + 16 above, for both operands alike, which saves shuffling neighbours together.
+//! value, so two parts hold 17 bits and three all 24. A step of 32 summed values becomes 16 words; word t holds value t
+//! below and value t + 16 above, for both operands alike, which saves shuffling neighbours together.
 
 use std::arch::x86_64::*;
 
@@ -105,8 +105,8 @@ pub(super) struct Target {
 /// Writes 2 x 2 tiles of results, at most 32 x 32 values.
 ///
 /// # Safety
-/// AVX-512 with BF16; the target is writable.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+/// AVX-512; the target is writable.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn write(c: *const Tile, target: Target) {
     let Target { data, stride, rows, columns, accumulate } = target;
     for tile in 0..4 {
@@ -130,7 +130,7 @@ pub(super) unsafe fn write(c: *const Tile, target: Target) {
 ///
 /// # Safety
 /// As for [`write`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn write_turned(c: *mut Tile, target: Target) {
     // SAFETY: as the caller vouches.
     unsafe {
@@ -153,7 +153,8 @@ const PAIRS: [[u16; 2]; SIDE] = {
     pairs
 };
 
-/// The words of the parts of 16 pairs, `low` in the lower halves, `high` in the upper, and the bits of what the parts leave.
+/// The words of the parts of 16 pairs, `low` in the lower halves, `high` in the upper, and the bits of what the parts
+/// leave.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn split(mut low: __m512, mut high: __m512, parts: usize) -> ([__m512i; PARTS], __m512i) {
@@ -169,8 +170,8 @@ fn split(mut low: __m512, mut high: __m512, parts: usize) -> ([__m512i; PARTS], 
     (words, _mm512_or_si512(_mm512_castps_si512(low), _mm512_castps_si512(high)))
 }
 
-/// The nearest bf16 of each value, ties to even: those of `low`, then those of `high`. Subnormal values become zero, as they
-/// are to the tiles.
+/// The nearest bf16 of each value, ties to even: those of `low`, then those of `high`. Subnormal values become zero, as
+/// they are to the tiles, and those above 3.39e38 infinite.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bf16")]
 pub(super) fn rounded(low: __m512, high: __m512) -> __m512i {

@@ -14,35 +14,31 @@ pub(super) fn most_parts(compute: &Compute) -> usize {
 
 /// Rows and columns of a matrix: the first, and how many. Columns are whole blocks of its format.
 #[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
+pub(super) struct Region<'a> {
     pub(super) weight: &'a FrozenMatrix,
     pub(super) rows: (usize, usize),
     pub(super) columns: (usize, usize),
 }
 
-impl Part<'_> {
+impl Region<'_> {
     /// See [`split::split_rows`]; panels of 32 rows lie `panel` tiles apart. Gives how many parts there are of each weight.
     ///
     /// # Safety
     /// As for [`split::split_rows`], with room for all parts.
     pub(super) unsafe fn split_rows(self, compute: &Compute, tiles: *mut Tile, panel: usize) -> usize {
         let (row, rows) = self.rows;
-        self.in_few_parts(compute, |parts| {
-            let mut whole = true;
-            for tile in 0..2 * rows.div_ceil(PANEL) {
-                let skip = (tile * SIDE).min(rows);
-                let part = Part { rows: (row + skip, SIDE.min(rows - skip)), ..self };
-                // SAFETY: as the caller vouches.
-                whole &= unsafe {
-                    let to = tiles.add(tile / 2 * panel + tile % 2 * parts);
-                    if nibbles::are_in(self.weight.format()) {
-                        nibbles::split_rows(part, parts, to)
-                    } else {
-                        part.expanded(compute, |block| split::split_rows(block, parts, to))
-                    }
-                };
+        self.in_few_parts(compute, 2 * rows.div_ceil(PANEL), |tile, parts| {
+            let skip = (tile * SIDE).min(rows);
+            let region = Region { rows: (row + skip, SIDE.min(rows - skip)), ..self };
+            // SAFETY: as the caller vouches.
+            unsafe {
+                let to = tiles.add(tile / 2 * panel + tile % 2 * parts);
+                if nibbles::are_in(self.weight.format()) {
+                    nibbles::split_rows(region, parts, to)
+                } else {
+                    region.expanded(compute, |block| split::split_rows(block, parts, to))
+                }
             }
-            whole
         })
     }
 
@@ -52,27 +48,24 @@ impl Part<'_> {
     /// As for [`split::split_columns`], with room for all parts.
     pub(super) unsafe fn split_columns(self, compute: &Compute, tiles: *mut Tile, panel: usize) -> usize {
         let (row, rows) = self.rows;
-        self.in_few_parts(compute, |parts| {
-            let mut whole = true;
-            for step in 0..rows.div_ceil(STEP) {
-                let skip = step * STEP;
-                let part = Part { rows: (row + skip, STEP.min(rows - skip)), ..self };
-                // SAFETY: as the caller vouches.
-                whole &= unsafe {
-                    let to = tiles.add(step * 2 * parts);
-                    if nibbles::are_in(self.weight.format()) {
-                        nibbles::split_columns(part, parts, to, panel)
-                    } else {
-                        part.expanded(compute, |block| split::split_columns(block, parts, to, panel))
-                    }
-                };
+        self.in_few_parts(compute, rows.div_ceil(STEP), |step, parts| {
+            let skip = step * STEP;
+            let region = Region { rows: (row + skip, STEP.min(rows - skip)), ..self };
+            // SAFETY: as the caller vouches.
+            unsafe {
+                let to = tiles.add(step * 2 * parts);
+                if nibbles::are_in(self.weight.format()) {
+                    nibbles::split_columns(region, parts, to, panel)
+                } else {
+                    region.expanded(compute, |block| split::split_columns(block, parts, to, panel))
+                }
             }
-            whole
         })
     }
 
-    /// Splits into the parts that mostly hold every weight of the format, and once more into all when they did not.
-    fn in_few_parts(self, compute: &Compute, split: impl Fn(usize) -> bool) -> usize {
+    /// Calls `split` with every piece and the number of parts that mostly hold a weight of the format. At the first piece that
+    /// they do not hold, all are split anew into as many parts as there are.
+    fn in_few_parts(self, compute: &Compute, pieces: usize, split: impl Fn(usize, usize) -> bool) -> usize {
         let most = most_parts(compute);
         let few = match self.weight.format() {
             Format::BF16 => 1,
@@ -80,10 +73,12 @@ impl Part<'_> {
             Format::F16 | Format::Q4_0 | Format::Q4_1 | Format::F32 => 2,
             Format::Q8_0 | Format::Q4K | Format::Q6K => PARTS,
         };
-        if few < most && split(few) {
+        if few < most && (0..pieces).all(|piece| split(piece, few)) {
             return few;
         }
-        split(most);
+        for piece in 0..pieces {
+            split(piece, most);
+        }
         most
     }
 
