@@ -650,7 +650,8 @@ supmer_status supmer_model_options_init(supmer_model_options *options, size_t st
 /**
  * Loads a model from a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors).
  *
- * - `path`, `path_length`: the file or folder.
+ * - `path`, `path_length`: the file or folder. Unless weights are expanded it is mapped: it must not be written to or cut while
+ *   the model lives. To update it, write another file and rename that into place.
  * - `options`: NULL for all defaults.
  * - `out`: receives the model, yours to free with `supmer_model_free`.
  * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
@@ -1137,8 +1138,8 @@ typedef struct {
      */
     uint64_t memory_limit;
     /**
-     * Seconds after which the best prompt so far is returned, at most 1e9; 0 = no limit. One step
-     * always runs.
+     * Seconds after which the best prompt so far is returned, at most 1e9; 0 = no limit. Looked at after each step: one step
+     * always runs, and scoring the held-out part and fitting label heads are not cut short.
      */
     double time_limit;
     /**
@@ -1154,7 +1155,8 @@ typedef struct {
      */
     uint32_t prompt_length;
     /**
-     * Most tokens of a filled template; longer ones are cut inside their longest field (default 256).
+     * Most tokens of a filled template; longer ones are cut inside their longest field. At most
+     * 16,777,216 (default 256).
      */
     uint32_t max_tokens;
     /**
@@ -1175,15 +1177,16 @@ typedef struct {
     float dev_fraction;
     /**
      * Examples of each label held out (default 16); `SUPMER_OFF` = none. None are held out, and the report warns of it,
-     * when a label would keep fewer than 8: by default below 24 examples of every label.
+     * when a label would keep fewer than 8: by default below 24 examples of every label. At most 1,000,000.
      */
     uint32_t dev_per_class;
     /**
-     * Score the held-out part every so many steps, and at the start and the end (default 10).
+     * Score the held-out part every so many steps, and at the start and the end. At most 1,000,000 (default 10).
      */
     uint32_t eval_every;
     /**
-     * Stop after so many scorings in a row without a better one; by default, and by `SUPMER_OFF`, never.
+     * Stop after so many scorings in a row without a better one, at most 1,000,000; by default, and by `SUPMER_OFF`,
+     * never.
      */
     uint32_t patience;
     /**
@@ -1200,7 +1203,7 @@ typedef struct {
      */
     const char *start_text;
     /**
-     * Bytes of `start_text`.
+     * Bytes of `start_text`, at most 4 MiB.
      */
     size_t start_text_length;
     /**
@@ -1356,7 +1359,7 @@ typedef struct {
      */
     float abstain_below;
     /**
-     * Rows computed together; 0 = chosen by the library.
+     * Rows computed together, at most 4,096; 0 = chosen by the library.
      */
     uint32_t batch_size;
     /**
@@ -1383,8 +1386,8 @@ supmer_status supmer_predict_options_init(supmer_predict_options *options, size_
  * - `options`: NULL for all defaults.
  * - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
  * - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
- * - Errors: `BACKBONE_MISMATCH`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`,
- *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens),
+ *   `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any; calls may share model and adapter.
  * - Since: 0.1.0
  */
@@ -1423,7 +1426,7 @@ supmer_status supmer_predict_row_json(const supmer_model *model,
  *
  * - `model`, `adapter`, `options`: as for `supmer_predict`.
  * - `blob`, `blob_length`: all texts, one after another.
- * - `offsets`, `count`: `count + 1` positions in `blob`, none below the one before; text i is the bytes from
+ * - `offsets`, `count`: at most 10,000,000 texts; `count + 1` positions in `blob`, none below the one before; text i is the bytes from
  *   `offsets[i]` up to `offsets[i + 1]`.
  * - `probabilities`, `capacity`: receive `count` times one value per label, text by text; room for fewer is an error,
  *   (NULL, 0) leaves them out.

@@ -9,6 +9,8 @@ use crate::error::{Result, Status, fail};
 pub const MAX_LABELS: usize = 1_000;
 /// Most tokens of one verbalizer.
 pub const MAX_VERBALIZER_TOKENS: usize = 32;
+/// Most tokens of all verbalizers of a task together: reading a text's labels off takes a row for each.
+pub const MAX_ANSWER_TOKENS: usize = 4_096;
 /// Most bytes of the name of a task or label, and of a verbalizer.
 pub const MAX_NAME_BYTES: usize = 1_024;
 /// Most bytes of a template.
@@ -29,6 +31,8 @@ pub const MAX_JSON_BYTES: usize = 16 << 20;
 pub const MAX_BUNDLE_MANIFEST_BYTES: usize = 1 << 20;
 /// Most bytes of a `tokenizer.json`.
 pub const MAX_TOKENIZER_BYTES: usize = 256 << 20;
+/// Longest text of an added token of a tokenizer, in bytes.
+pub const MAX_ADDED_TOKEN_BYTES: usize = 256;
 /// Most rows of a soft prompt: enough for a prompt made of many examples' tokens.
 pub const MAX_PROMPT_ROWS: usize = 4_096;
 /// Most low-rank layers of a gradient regularizer.

@@ -237,6 +237,22 @@ fn a_batch_mixed_with_itself_has_its_own_loss() {
     }
 }
 
+#[test]
+fn a_task_that_weighs_nothing_changes_nothing() {
+    for name in ["tiny-llama-untied", "tiny-t5"] {
+        let (model, prompt, mut own) = fixture(name);
+        let (backbone, cancel) = (model.backbone(), Cancel::new());
+        own.iter_mut().for_each(|e| e.answer.truncate(1));
+        let other: Vec<Sequence> = own.iter().cloned().rev().collect();
+        assert!(own.iter().zip(&other).any(|(a, b)| a.text.len() < b.text.len()));
+        let plain = backbone.loss(&prompt, &own, Wanted::Gradient, 0, &cancel).unwrap();
+        let mixture = Mixture { own: &own, other: &other, lambda: 1.0 };
+        let mixed = backbone.mixture_loss(&prompt, mixture, 0, &cancel).unwrap();
+        assert_close("loss", &[mixed.loss], &[plain.loss], 1e-5);
+        assert_close("gradient", &mixed.gradient, &plain.gradient, 1e-4);
+    }
+}
+
 /// Central differences along random directions for two batches that differ, and the entropy of the mixed target: at the
 /// same hidden states KL(T || p) = lambda CE(y) + (1 - lambda) CE(y') - H(T).
 #[test]

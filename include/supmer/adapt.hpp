@@ -102,6 +102,12 @@ inline supmer_adapt_options raw_options(const AdaptOptions &options) noexcept {
 /// Learns a task; `bundle` gives a meta-trained start, NULL is ordinary prompt tuning.
 inline Result<Adaptation> adapt(const Model &model, const Task &task, const AdaptOptions &options = {},
                                 const Bundle *bundle = nullptr) {
+    if (detail::is_moved_from(bundle)) {
+        return detail::moved_from("bundle");
+    }
+    if (detail::is_moved_from(options.start_adapter)) {
+        return detail::moved_from("start_adapter");
+    }
     supmer_adapt_options raw = detail::raw_options(options);
     detail::Listener listener(options.progress);
     listener.attach(raw);
@@ -118,6 +124,12 @@ inline Result<Adaptation> adapt(const Model &model, const Task &task, const Adap
 }
 
 inline Result<MemoryEstimate> Model::estimate_memory(const AdaptOptions &options, const Task *task) const {
+    if (detail::is_moved_from(task)) {
+        return detail::moved_from("task");
+    }
+    if (detail::is_moved_from(options.start_adapter)) {
+        return detail::moved_from("start_adapter");
+    }
     const supmer_adapt_options raw = detail::raw_options(options);
     supmer_memory_estimate estimate;
     supmer_memory_estimate_init(&estimate, sizeof estimate);

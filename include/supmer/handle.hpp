@@ -3,8 +3,10 @@
 #define SUPMER_HANDLE_HPP
 
 #include <memory>
+#include <string>
 
 #include "../supmer.h"
+#include "status.hpp"
 
 namespace supmer::detail {
 
@@ -28,6 +30,14 @@ private:
 
     std::unique_ptr<T, Deleter> raw_;
 };
+
+/// Whether something that may be left out (NULL) is there but has been moved from: it must not count as left out.
+template <typename T> bool is_moved_from(const T *given) noexcept { return given != nullptr && given->get() == nullptr; }
+
+/// The error of something that was moved from.
+inline Error moved_from(const char *name) {
+    return Error(Status::invalid_argument, std::string(name) + ": has been moved from; give the object it was moved to");
+}
 
 } // namespace supmer::detail
 

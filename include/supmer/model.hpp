@@ -56,7 +56,8 @@ class Model : public detail::Handle<supmer_model, supmer_model_free> {
 public:
     using Handle::Handle;
 
-    /// Loads a GGUF file or a Hugging Face folder.
+    /// Loads a GGUF file or a Hugging Face folder. Unless weights are expanded the file is mapped: replace it by renaming, do
+    /// not write to it while the model lives.
     static Result<Model> load(std::string_view path, const ModelOptions &options = {}) {
         return loaded(options, [&](const supmer_model_options *raw, supmer_model **out, supmer_error **error) {
             return supmer_model_load(path.data(), path.size(), raw, out, error);

@@ -20,6 +20,9 @@ public:
         supmer_cancel_new(&raw, nullptr);
         raw_.reset(raw, supmer_cancel_free);
     }
+    /// Shares the flag; moving does the same, so that none is ever left without one.
+    Cancel(const Cancel &) = default;
+    Cancel &operator=(const Cancel &) = default;
 
     /// Asks every call that has the flag to stop; does not wait.
     void request() const noexcept { supmer_cancel_request(raw_.get()); }

@@ -1,6 +1,7 @@
 //! Labelled rows in the tokens of a model.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::options::AnswerLoss;
 use crate::backbone::{LabelTrie, Sequence};
@@ -62,12 +63,19 @@ impl TokenizedExamples {
         positions.iter().map(|&at| self.sequences[at].clone()).collect()
     }
 
-    /// All rows, or of more than `most` so many at the most, evenly spread.
+    /// All rows; of more than `most` every k-th of each label, so that about `most` remain and no label is lost.
     pub(super) fn at_most(&self, most: usize) -> Cow<'_, Self> {
-        match self.len().div_ceil(most) {
-            0 | 1 => Cow::Borrowed(self),
-            stride => Cow::Owned(self.select(&(0..self.len()).step_by(stride).collect::<Vec<_>>())),
+        let stride = self.len().div_ceil(most);
+        if stride <= 1 {
+            return Cow::Borrowed(self);
         }
+        let mut passed = BTreeMap::new();
+        let is_kept = |at: &usize| {
+            let count = passed.entry(self.labels[*at]).or_insert(0);
+            *count += 1;
+            (*count - 1) % stride == 0
+        };
+        Cow::Owned(self.select(&(0..self.len()).filter(is_kept).collect::<Vec<_>>()))
     }
 
     /// The rows at `positions`; how many of them were cut is not known.
@@ -111,10 +119,14 @@ mod tests {
     use crate::adapt::toy::Toy;
 
     #[test]
-    fn more_rows_than_wanted_are_thinned_evenly() {
-        let examples = Toy::new().examples(&[5, 5]);
-        assert_eq!(examples.at_most(10).labels, examples.labels);
-        let thinned: Vec<usize> = examples.labels.iter().copied().step_by(3).collect();
-        assert_eq!((examples.at_most(4).labels.clone(), thinned.len()), (thinned, 4));
+    fn more_rows_than_wanted_are_thinned_within_each_label() {
+        let mut examples = Toy::new().examples(&[6, 6, 1]);
+        assert_eq!(examples.at_most(13).labels, examples.labels);
+        // Labels that take turns, at the stride that would meet one of them alone.
+        examples.labels = [0, 1].into_iter().cycle().take(12).chain([2]).collect();
+        let thinned = examples.at_most(7);
+        assert_eq!(thinned.per_class(3), [3, 3, 1]);
+        assert_eq!(thinned.sequences[..2], examples.sequences[..2]);
+        assert_eq!(thinned.sequences[2], examples.sequences[4]);
     }
 }

@@ -11,6 +11,7 @@ use crate::backbone::{
     Wanted,
 };
 use crate::error::Result;
+use crate::kernels::Isa;
 use crate::runtime::{Cancel, Random};
 use crate::soft_prompt::SoftPrompt;
 use crate::text::Tokenizer;
@@ -147,6 +148,10 @@ impl Backbone for Toy {
 
     fn context_length(&self) -> usize {
         64
+    }
+
+    fn isa(&self) -> Isa {
+        Isa::Portable
     }
 
     /// A constant 1, one dimension a class word, and noise.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::backbone::{Footprint, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss, Wanted};
 use crate::error::{Status, fail};
+use crate::kernels::Isa;
 use crate::runtime::Cancel;
 use crate::task::Label;
 use crate::text::{GgufVocabulary, Tokenizer};
@@ -31,6 +32,10 @@ impl Backbone for Named {
 
     fn context_length(&self) -> usize {
         1
+    }
+
+    fn isa(&self) -> Isa {
+        Isa::Portable
     }
 
     fn embed(&self, _: u32, _: &mut [f32]) {}

@@ -52,6 +52,11 @@ impl LabelTrie {
         self.tokens.is_empty()
     }
 
+    /// Rows that scoring adds to a text at most, every label read by itself; none where the text's last row scores all.
+    pub fn most_rows(&self) -> usize {
+        if self.is_single_token() { 0 } else { self.labels.iter().map(Vec::len).sum() }
+    }
+
     fn add_row(&mut self, parent: Option<usize>, token: u32) -> usize {
         self.tokens.push(token);
         self.parents.push(parent);

@@ -8,6 +8,7 @@ use std::path::Path;
 use memmap2::Mmap;
 
 use super::bytes::Bytes;
+use crate::container::regular_file;
 use crate::error::{Error, Result, Status, fail};
 
 /// Maps the regular file `path` read-only.
@@ -65,13 +66,9 @@ pub(super) fn as_bytes(values: &[f32]) -> &[u8] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
 }
 
-/// Opens a regular file that is not empty, and its length. Looks before opening: opening a pipe would wait for ever.
+/// Opens a regular file that is not empty, and its length.
 fn open(path: &Path) -> Result<(File, u64)> {
-    let kind = std::fs::metadata(path).map_err(|e| Error::io(path, &e))?;
-    if !kind.is_file() {
-        return fail(Status::InvalidArgument, format!("{}: expected a regular file", path.display()));
-    }
-    let file = File::open(path).map_err(|e| Error::io(path, &e))?;
+    let file = regular_file::open(path)?;
     let length = file.metadata().map_err(|e| Error::io(path, &e))?.len();
     if length == 0 {
         return fail(Status::CorruptFile, format!("{}: the file is empty", path.display()));

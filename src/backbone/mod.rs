@@ -26,7 +26,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::error::{Result, Status, fail};
-use crate::kernels::Compute;
+use crate::kernels::{Compute, Isa};
 use crate::model::{ModelFiles, ModelOptions};
 use crate::runtime::{Cancel, Control};
 use crate::soft_prompt::SoftPrompt;
@@ -169,6 +169,8 @@ pub trait Backbone: Send + Sync {
     fn vocabulary(&self) -> usize;
     /// Most rows (prompt, text and answer together) of one example.
     fn context_length(&self) -> usize;
+    /// The instruction set of its products.
+    fn isa(&self) -> Isa;
     /// The input embedding of `id`, written to `row` (d values). `id` must be below the vocabulary.
     fn embed(&self, id: u32, row: &mut [f32]);
 

@@ -31,7 +31,7 @@ impl<'a> Readout<'a> {
     }
 
     /// The tokens to compute after a text: those of the verbalizers, none for a head.
-    pub(super) fn trie(self) -> &'a LabelTrie {
+    pub(crate) fn trie(self) -> &'a LabelTrie {
         static NONE: LabelTrie = LabelTrie { tokens: Vec::new(), parents: Vec::new(), labels: Vec::new() };
         match self {
             Readout::Verbalizers(trie) => trie,

@@ -52,8 +52,8 @@ pub struct supmer_adapt_options {
     pub seed: u64,
     /// Bytes that intermediate results may take at once; 0 = no limit. Lower is slower.
     pub memory_limit: u64,
-    /// Seconds after which the best prompt so far is returned, at most 1e9; 0 = no limit. One step
-    /// always runs.
+    /// Seconds after which the best prompt so far is returned, at most 1e9; 0 = no limit. Looked at after each step: one step
+    /// always runs, and scoring the held-out part and fitting label heads are not cut short.
     pub time_limit: f64,
     /// Optimizer steps, at most 1,000,000 (default 100).
     pub steps: u32,
@@ -61,7 +61,8 @@ pub struct supmer_adapt_options {
     pub batch_size: u32,
     /// Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` replace it.
     pub prompt_length: u32,
-    /// Most tokens of a filled template; longer ones are cut inside their longest field (default 256).
+    /// Most tokens of a filled template; longer ones are cut inside their longest field. At most
+    /// 16,777,216 (default 256).
     pub max_tokens: u32,
     /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.005).
     pub learning_rate: f32,
@@ -72,11 +73,12 @@ pub struct supmer_adapt_options {
     /// Share of every label's examples held out for choosing the best prompt, at most 0.9; 0 = see `dev_per_class`.
     pub dev_fraction: f32,
     /// Examples of each label held out (default 16); `SUPMER_OFF` = none. None are held out, and the report warns of it,
-    /// when a label would keep fewer than 8: by default below 24 examples of every label.
+    /// when a label would keep fewer than 8: by default below 24 examples of every label. At most 1,000,000.
     pub dev_per_class: u32,
-    /// Score the held-out part every so many steps, and at the start and the end (default 10).
+    /// Score the held-out part every so many steps, and at the start and the end. At most 1,000,000 (default 10).
     pub eval_every: u32,
-    /// Stop after so many scorings in a row without a better one; by default, and by `SUPMER_OFF`, never.
+    /// Stop after so many scorings in a row without a better one, at most 1,000,000; by default, and by `SUPMER_OFF`,
+    /// never.
     pub patience: u32,
     /// What the loss tells a gold label apart from: one of `SUPMER_ANSWER_LOSS_...`.
     pub answer_loss: supmer_answer_loss,
@@ -85,7 +87,7 @@ pub struct supmer_adapt_options {
     pub start_adapter: *const supmer_adapter,
     /// Start from this text, UTF-8; NULL = as said there. Not together with `start_adapter`.
     pub start_text: *const c_char,
-    /// Bytes of `start_text`.
+    /// Bytes of `start_text`, at most 4 MiB.
     pub start_text_length: usize,
     /// Stops the call; NULL = nothing does.
     pub cancel: *const supmer_cancel,
@@ -244,5 +246,10 @@ fn count_or_off(given: u32, default: usize) -> usize {
 }
 
 fn strength(given: f32, default: f32) -> f32 {
-    if given == 0.0 { default } else { given.max(0.0) }
+    match given {
+        0.0 => default,
+        // Not max: NaN stays NaN and is refused with the others that are out of range.
+        off if off < 0.0 => 0.0,
+        given => given,
+    }
 }

@@ -173,7 +173,8 @@ pub unsafe extern "C" fn supmer_model_options_init(
 
 /// Loads a model from a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors).
 ///
-/// - `path`, `path_length`: the file or folder.
+/// - `path`, `path_length`: the file or folder. Unless weights are expanded it is mapped: it must not be written to or cut while
+///   the model lives. To update it, write another file and rename that into place.
 /// - `options`: NULL for all defaults.
 /// - `out`: receives the model, yours to free with `supmer_model_free`.
 /// - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),

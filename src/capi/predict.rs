@@ -28,7 +28,7 @@ pub struct supmer_predict_options {
     pub struct_size: usize,
     /// Abstain when the best label's probability is below this, 0 to 1; 0 = never.
     pub abstain_below: f32,
-    /// Rows computed together; 0 = chosen by the library.
+    /// Rows computed together, at most 4,096; 0 = chosen by the library.
     pub batch_size: u32,
     /// Stops the call; NULL = nothing does.
     pub cancel: *const supmer_cancel,
@@ -65,8 +65,8 @@ pub unsafe extern "C" fn supmer_predict_options_init(
 /// - `options`: NULL for all defaults.
 /// - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
 /// - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
-/// - Errors: `BACKBONE_MISMATCH`, `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`,
-///   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+/// - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens),
+///   `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any; calls may share model and adapter.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -128,7 +128,7 @@ pub unsafe extern "C" fn supmer_predict_row_json(
 ///
 /// - `model`, `adapter`, `options`: as for `supmer_predict`.
 /// - `blob`, `blob_length`: all texts, one after another.
-/// - `offsets`, `count`: `count + 1` positions in `blob`, none below the one before; text i is the bytes from
+/// - `offsets`, `count`: at most 10,000,000 texts; `count + 1` positions in `blob`, none below the one before; text i is the bytes from
 ///   `offsets[i]` up to `offsets[i + 1]`.
 /// - `probabilities`, `capacity`: receive `count` times one value per label, text by text; room for fewer is an error,
 ///   (NULL, 0) leaves them out.

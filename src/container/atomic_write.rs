@@ -8,18 +8,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result, Status, fail};
 
-/// Puts a file of `bytes` at `path`. On failure what was there stays and nothing is left beside it.
+/// Puts a file of `bytes` at `path`. A file that is there gives its permissions to the new one, and a link stays a link: the
+/// file that it leads to is replaced. On failure what was there stays and nothing is left beside it.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     if path.file_name().is_none() || path.is_dir() {
         return fail(Status::InvalidArgument, format!("{}: this names a folder, a file is needed", path.display()));
     }
-    let folder = folder_of(path);
+    if path.exists() && !path.is_file() {
+        let message = format!("{}: this is a pipe or device and cannot be replaced, a file is needed", path.display());
+        return fail(Status::InvalidArgument, message);
+    }
     let failed = |e: std::io::Error| Error::io(path, &e);
+    let old = fs::canonicalize(path).ok();
+    let target = old.as_deref().unwrap_or(path);
+    let folder = folder_of(target);
     let create = |beside: &Path| OpenOptions::new().write(true).create_new(true).open(beside);
     let (mut file, beside) = create_beside(folder, create).map_err(failed)?;
-    let written = write_synced(&mut file, bytes);
+    let permissions = |file: &File| match fs::metadata(target) {
+        Ok(old) => file.set_permissions(old.permissions()),
+        Err(_) => Ok(()),
+    };
+    let written = permissions(&file).and_then(|()| write_synced(&mut file, bytes));
     drop(file);
-    if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
+    if let Err(error) = written.and_then(|()| fs::rename(&beside, target)) {
         // The first error is the one worth telling.
         let _ = fs::remove_file(&beside);
         return Err(failed(error));
@@ -114,6 +125,26 @@ mod tests {
             assert_eq!(fs::read(&path).unwrap(), bytes);
         }
         assert_eq!(names(folder.path()), ["a"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link_permissions_stay_and_a_device_is_refused() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("v3"), folder.path().join("current"));
+        replace(&file, b"old").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink("v3", &link).unwrap();
+        replace(&link, b"new").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        symlink("nowhere", folder.path().join("dangling")).unwrap();
+        replace(&folder.path().join("dangling"), b"new").unwrap();
+        assert_eq!(fs::read(folder.path().join("dangling")).unwrap(), b"new");
+        let device = replace(Path::new("/dev/null"), b"x").unwrap_err();
+        assert_eq!(device.status(), Status::InvalidArgument);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 //! Nothing in the bytes depends on time, host or the order of a map. A reader checks sizes before it allocates.
 
 pub(crate) mod atomic_write;
+pub(crate) mod regular_file;
 mod tensors;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -61,7 +61,7 @@ impl Kind {
     /// The file's bytes, once its size is known to be acceptable. Errors: `NotFound`, `Io`, `TooLarge`.
     pub fn read(&self, path: &Path) -> Result<Vec<u8>> {
         let failed = |e: std::io::Error| Error::io(path, &e);
-        let file = File::open(path).map_err(failed)?;
+        let file = regular_file::open(path)?;
         let mut bytes = Vec::new();
         file.take(self.max_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
         self.check_size(bytes.len()).map_err(|e| e.context(path.display()))?;

@@ -54,6 +54,11 @@ impl Isa {
         }
     }
 
+    /// What the factors of a product with weights are: "f32", or "bf16" where they are rounded.
+    pub fn products(self) -> &'static str {
+        if self == Isa::AmxBf16 { "bf16" } else { "f32" }
+    }
+
     /// The wanted instruction set, or the best one. Errors: `Unsupported` when this processor lacks it.
     pub fn select(wanted: Option<Isa>) -> Result<Self> {
         match wanted {

@@ -56,7 +56,7 @@ pub(crate) fn score(
 ) -> Result<Vec<Vec<f32>>> {
     let mut scores = vec![Vec::new(); texts.len()];
     let mut states: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
-    for batch in packed(texts, limits) {
+    for batch in packed(texts, |prompt| prompts[prompt].readout.trie().most_rows(), limits) {
         cancel.check()?;
         let mut used: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
         for &at in &batch {
@@ -102,14 +102,14 @@ pub(crate) fn highest(values: &[f64]) -> usize {
 }
 
 /// Positions of `texts` in batches: one prompt after another, so that few states are needed at a time, and inside a
-/// prompt by length, so that the threads share a batch evenly.
-fn packed(texts: &[(usize, &[u32])], limits: BatchLimits) -> Vec<Vec<usize>> {
+/// prompt by length, so that the threads share a batch evenly. `answer_rows` of its prompt come on top of a text's tokens.
+fn packed(texts: &[(usize, &[u32])], answer_rows: impl Fn(usize) -> usize, limits: BatchLimits) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&at| (texts[at].0, texts[at].1.len()));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut tokens = 0;
     for at in order {
-        let length = texts[at].1.len();
+        let length = texts[at].1.len() + answer_rows(texts[at].0);
         match batches.last_mut() {
             Some(batch) if batch.len() < limits.rows && tokens + length <= limits.tokens => {
                 batch.push(at);
@@ -141,8 +141,9 @@ mod tests {
         let long = [7u32; 12];
         let texts: Vec<(usize, &[u32])> =
             [(0, 4), (1, 2), (0, 12), (0, 1), (1, 1), (0, 5), (0, 5)].map(|(p, n)| (p, &long[..n])).to_vec();
-        let batches = packed(&texts, LIMITS);
-        assert_eq!(batches, [vec![3, 0, 5], vec![6], vec![2], vec![4, 1]]);
+        assert_eq!(packed(&texts, |_| 0, LIMITS), [vec![3, 0, 5], vec![6], vec![2], vec![4, 1]]);
+        let of_first = |prompt| if prompt == 0 { 5 } else { 0 };
+        assert_eq!(packed(&texts, of_first, LIMITS), [vec![3], vec![0], vec![5], vec![6], vec![2], vec![4, 1]]);
     }
 
     #[test]

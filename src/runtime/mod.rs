@@ -6,6 +6,7 @@ mod memory;
 mod progress;
 mod random;
 mod threads;
+mod turns;
 
 pub use cancel::Cancel;
 pub use control::Control;

@@ -2,13 +2,20 @@
 
 use rayon::prelude::*;
 
+use super::turns::Turns;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::MAX_THREADS;
 
 /// A pool of `count` workers that runs the kernels; results never depend on `count`.
 pub struct Threads {
-    pool: Option<rayon::ThreadPool>,
+    pool: Option<Pool>,
     count: usize,
+}
+
+/// Workers, and who may give them work.
+struct Pool {
+    workers: rayon::ThreadPool,
+    turns: Turns,
 }
 
 impl Threads {
@@ -26,12 +33,12 @@ impl Threads {
         if count == 1 {
             return Ok(Self { pool: None, count });
         }
-        let pool = rayon::ThreadPoolBuilder::new()
+        let workers = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .thread_name(|i| format!("supmer-{i}"))
             .build()
             .map_err(|e| Error::new(Status::Internal, format!("cannot start {count} threads: {e}")))?;
-        Ok(Self { pool: Some(pool), count })
+        Ok(Self { pool: Some(Pool { workers, turns: Turns::new(count) }), count })
     }
 
     /// How many threads work.
@@ -39,11 +46,16 @@ impl Threads {
         self.count
     }
 
-    /// Runs `work` on a thread of the pool, so that every [`Threads::run`] inside starts without a change of thread.
+    /// Runs `work` on a thread of the pool, so that every [`Threads::run`] inside starts without a change of thread. As many
+    /// calls as there are threads are inside at a time, the others wait for their turn: a worker that waits for a part of its
+    /// call begins another call meanwhile, on the same stack.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
-            Some(pool) => pool.install(work),
-            None => work(),
+            Some(pool) if !self.is_inside() => {
+                let _turn = pool.turns.wait();
+                pool.workers.install(work)
+            }
+            _ => work(),
         }
     }
 
@@ -67,6 +79,6 @@ impl Threads {
     }
 
     fn is_inside(&self) -> bool {
-        self.pool.as_ref().is_some_and(|pool| pool.current_thread_index().is_some())
+        self.pool.as_ref().is_some_and(|pool| pool.workers.current_thread_index().is_some())
     }
 }

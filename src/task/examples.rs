@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::{Example, Task};
+use crate::container::regular_file;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::{MAX_EXAMPLE_BYTES, MAX_EXAMPLES, MAX_LINE_BYTES};
 
@@ -39,7 +40,7 @@ impl Task {
 
 /// The file's bytes when it has at most `limit` of them.
 pub(super) fn read_bounded(path: &Path, limit: usize) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|e| Error::io(path, &e))?;
+    let file = regular_file::open(path)?;
     let mut bytes = Vec::new();
     file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|e| Error::io(path, &e))?;
     if bytes.len() > limit {

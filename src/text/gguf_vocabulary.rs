@@ -9,7 +9,7 @@ use super::tokenizer::{Encoder, SpacePrefix, Tokenizer};
 use super::user_tokens::UserTokens;
 use super::vocabulary_digest::vocabulary_digest;
 use crate::error::{Error, Result, Status, fail};
-use crate::limits::MAX_VOCABULARY;
+use crate::limits::{MAX_ADDED_TOKEN_BYTES, MAX_VOCABULARY};
 
 /// Values of `tokenizer.ggml.token_type`.
 const UNKNOWN: i32 = 2;
@@ -99,6 +99,14 @@ fn check_counts(v: &GgufVocabulary<'_>) -> Result<()> {
                 format!("tokenizer.ggml.{name}: one value a token is needed ({count}), {length} came"),
             );
         }
+    }
+    if let Some((token, id)) =
+        tokens_of(v, |kind| kind == USER_DEFINED).find(|(text, _)| text.len() > MAX_ADDED_TOKEN_BYTES)
+    {
+        let (length, most) = (token.len(), MAX_ADDED_TOKEN_BYTES);
+        let message =
+            format!("tokenizer.ggml.tokens[{id}]: a user-defined token has at most {most} bytes, {length} came");
+        return fail(Status::CorruptFile, message);
     }
     if v.merges.len() > 4 * MAX_VOCABULARY {
         return fail(Status::CorruptFile, format!("tokenizer.ggml.merges: {} merges are too many", v.merges.len()));

@@ -14,10 +14,7 @@ use super::unigrams::Unigrams;
 use super::user_tokens::UserTokens;
 use super::vocabulary_digest::vocabulary_digest;
 use crate::error::{Error, Result, Status, fail};
-use crate::limits::{MAX_TOKENIZER_BYTES, MAX_VOCABULARY};
-
-/// Longest text of an added token, in bytes.
-const MAX_ADDED_TOKEN_BYTES: usize = 256;
+use crate::limits::{MAX_ADDED_TOKEN_BYTES, MAX_TOKENIZER_BYTES, MAX_VOCABULARY};
 
 impl Tokenizer {
     /// Builds the tokenizer from the bytes of tokenizer.json and, when the folder has one, the parsed

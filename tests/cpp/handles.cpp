@@ -50,6 +50,29 @@ TEST(Handles, RefuseWorkOnceMovedFrom) {
     EXPECT_TRUE(supmer::predict(other_model, other_adapter, "rain"));
 }
 
+TEST(Handles, WhatMayBeLeftOutIsNotLeftOutOnceMovedFrom) {
+    const auto model = tiny_model();
+    auto task = small_task();
+    auto start = learned(model);
+    const auto other_start = std::move(start);
+    supmer::AdaptOptions options = few_steps();
+    options.start_adapter = &start;
+    EXPECT_EQ(supmer::adapt(model, task, options).error().status(), supmer::Status::invalid_argument);
+    EXPECT_EQ(model.estimate_memory(options).error().status(), supmer::Status::invalid_argument);
+    options.start_adapter = &other_start;
+    EXPECT_TRUE(supmer::adapt(model, task, options));
+
+    supmer::Cancel flag;
+    const supmer::Cancel other_flag = std::move(flag);
+    options.cancel = flag;
+    other_flag.request();
+    EXPECT_EQ(supmer::adapt(model, task, options).error().status(), supmer::Status::cancelled);
+
+    const auto other_task = std::move(task);
+    EXPECT_EQ(model.estimate_memory(few_steps(), &task).error().status(), supmer::Status::invalid_argument);
+    EXPECT_TRUE(model.estimate_memory(few_steps(), &other_task));
+}
+
 TEST(Handles, CopiesOfACancelShareOneFlag) {
     const auto model = tiny_model();
     supmer::AdaptOptions options = few_steps();

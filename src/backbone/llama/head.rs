@@ -9,6 +9,9 @@ use crate::kernels::linear::{self, Output};
 use crate::kernels::{cross_entropy, rms_norm};
 use crate::label_head::LabelHead;
 
+/// Rows whose logits over the whole vocabulary are held at a time.
+const LOGIT_ROWS: usize = 64;
+
 /// Buffers of the head.
 #[derive(Default)]
 pub(super) struct HeadBuffers {
@@ -108,13 +111,18 @@ impl Llama {
             return Ok(scores);
         }
         let v = head.rows();
-        let logits = resize(&mut buffers.logits, rows * v);
-        linear::forward(compute, &buffers.normed, rows, &mut [Output { weight: head, y: logits, accumulate: false }]);
-        let mut scores: Vec<f32> =
-            logits.chunks_exact(v).flat_map(|row| tokens.iter().map(|&t| row[t as usize])).collect();
-        let normalizers = cross_entropy::log_sum_exp(compute, logits, v);
-        for (row, normalizer) in scores.chunks_exact_mut(tokens.len()).zip(normalizers) {
-            row.iter_mut().for_each(|score| *score -= normalizer);
+        let HeadBuffers { normed, logits, .. } = buffers;
+        let mut scores = Vec::with_capacity(rows * tokens.len());
+        for states in normed.chunks(LOGIT_ROWS * d) {
+            let rows = states.len() / d;
+            let logits = resize(logits, rows * v);
+            linear::forward(compute, states, rows, &mut [Output { weight: head, y: logits, accumulate: false }]);
+            let first = scores.len();
+            scores.extend(logits.chunks_exact(v).flat_map(|row| tokens.iter().map(|&t| row[t as usize])));
+            let normalizers = cross_entropy::log_sum_exp(compute, logits, v);
+            for (row, normalizer) in scores[first..].chunks_exact_mut(tokens.len()).zip(normalizers) {
+                row.iter_mut().for_each(|score| *score -= normalizer);
+            }
         }
         Ok(scores)
     }

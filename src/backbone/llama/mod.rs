@@ -21,8 +21,8 @@ use super::{
     Backbone, Fingerprint, Footprint, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss, Wanted,
 };
 use crate::error::{Result, Status, fail};
-use crate::kernels::Compute;
 use crate::kernels::rope::Rope;
+use crate::kernels::{Compute, Isa};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 use crate::text::Tokenizer;
@@ -99,6 +99,10 @@ impl Backbone for Llama {
 
     fn context_length(&self) -> usize {
         self.source.config.context
+    }
+
+    fn isa(&self) -> Isa {
+        self.compute.isa
     }
 
     fn embed(&self, id: u32, row: &mut [f32]) {

@@ -12,6 +12,9 @@ use crate::error::{Error, Result, Status, fail};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 
+/// Rows of the largest pass whose memory is kept.
+const KEPT_ROWS: usize = 1_024;
+
 /// Keys and values of a prompt's rows in every layer.
 pub(super) struct LlamaState {
     rows: usize,
@@ -65,7 +68,7 @@ impl Llama {
                 state.values.extend_from_slice(&activations.v);
             })
         })?;
-        self.scoring_memory.lock().push(memory);
+        self.keep_scoring_memory(memory, packed.rows());
         Ok(state)
     }
 
@@ -101,7 +104,7 @@ impl Llama {
             self.run_layers(&packed, Some(&states), cancel, &mut memory, |_| ())?;
             self.label_scores(&packed, readouts, &mut memory)
         })?;
-        self.scoring_memory.lock().push(memory);
+        self.keep_scoring_memory(memory, packed.rows());
         Ok(scores)
     }
 
@@ -208,6 +211,15 @@ impl Llama {
 
     fn take_scoring_memory(&self) -> ScoringMemory {
         self.scoring_memory.lock().pop().unwrap_or_default()
+    }
+
+    /// Keeps `memory` of a pass over `rows` for the next one; of large passes, or beyond one for each thread, it is given
+    /// back, so that a peak of traffic leaves nothing behind.
+    fn keep_scoring_memory(&self, memory: ScoringMemory, rows: usize) {
+        let mut kept = self.scoring_memory.lock();
+        if rows <= KEPT_ROWS && kept.len() < self.compute.threads.count() {
+            kept.push(memory);
+        }
     }
 }
 

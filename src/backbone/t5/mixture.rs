@@ -20,8 +20,8 @@ pub(crate) struct Mixed {
     pub own: EncoderOutput,
     /// Encoder output of the other task's.
     pub other: EncoderOutput,
-    /// lambda own + (1 - lambda) other; where one of two texts ends (padding left out), the other's rows stand alone
-    /// (deviation: the published code mixes padding).
+    /// lambda own + (1 - lambda) other; where one of two texts has ended, nothing is added to the other's weighed rows
+    /// (deviation: the published code adds the hidden states of padding).
     pub mixture: EncoderOutput,
     /// Logits of all decoder positions, examples one after another.
     pub logits: Vec<f32>,
@@ -122,21 +122,23 @@ impl T5Network {
     }
 }
 
-/// Rows of `a` and `b` mixed example by example, masks joined.
+/// Rows of `a` and `b` mixed example by example, masks joined; a row of weight 0 masks nothing in.
 fn mix(a: &EncoderOutput, b: &EncoderOutput, lambda: f32, d: usize) -> EncoderOutput {
     let mut mixed = EncoderOutput { hidden: Vec::new(), lengths: Vec::new(), mask: Vec::new() };
     let (mut at, mut bt) = (0, 0);
     for (&m, &n) in a.lengths.iter().zip(&b.lengths) {
         for i in 0..m.max(n) {
-            let rows =
-                [(i < m).then(|| &a.hidden[(at + i) * d..][..d]), (i < n).then(|| &b.hidden[(bt + i) * d..][..d])];
-            match rows {
-                [Some(a), Some(b)] => {
-                    mixed.hidden.extend(a.iter().zip(b).map(|(a, b)| lambda * a + (1.0 - lambda) * b));
+            let start = mixed.hidden.len();
+            mixed.hidden.resize(start + d, 0.0);
+            let mut is_seen = false;
+            for (output, first, length, weight) in [(a, at, m, lambda), (b, bt, n, 1.0 - lambda)] {
+                if i < length {
+                    let row = &output.hidden[(first + i) * d..][..d];
+                    mixed.hidden[start..].iter_mut().zip(row).for_each(|(sum, x)| *sum += weight * x);
+                    is_seen |= weight > 0.0 && output.mask[first + i];
                 }
-                [alone, None] | [None, alone] => mixed.hidden.extend(alone.into_iter().flatten()),
             }
-            mixed.mask.push(i < m && a.mask[at + i] || i < n && b.mask[bt + i]);
+            mixed.mask.push(is_seen);
         }
         mixed.lengths.push(m.max(n));
         (at, bt) = (at + m, bt + n);
@@ -149,14 +151,8 @@ fn unmix(a: &EncoderOutput, b: &EncoderOutput, dmixture: &[f32], lambda: f32, d:
     let (mut to_a, mut to_b) = (Vec::with_capacity(a.hidden.len()), Vec::with_capacity(b.hidden.len()));
     let mut start = 0;
     for (&m, &n) in a.lengths.iter().zip(&b.lengths) {
-        for (i, row) in dmixture[start * d..(start + m.max(n)) * d].chunks_exact(d).enumerate() {
-            let weights = if i < m && i < n { (lambda, 1.0 - lambda) } else { (1.0, 1.0) };
-            if i < m {
-                to_a.extend(row.iter().map(|g| weights.0 * g));
-            }
-            if i < n {
-                to_b.extend(row.iter().map(|g| weights.1 * g));
-            }
+        for (to, length, weight) in [(&mut to_a, m, lambda), (&mut to_b, n, 1.0 - lambda)] {
+            to.extend(dmixture[start * d..(start + length) * d].iter().map(|g| weight * g));
         }
         start += m.max(n);
     }

@@ -36,7 +36,7 @@ use super::{
     Backbone, Fingerprint, Footprint, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss, Wanted,
 };
 use crate::error::Result;
-use crate::kernels::Compute;
+use crate::kernels::{Compute, Isa};
 use crate::limits::MAX_CONTEXT;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
@@ -104,6 +104,10 @@ impl Backbone for T5 {
     /// Relative positions set no limit; this is the library's own.
     fn context_length(&self) -> usize {
         MAX_CONTEXT
+    }
+
+    fn isa(&self) -> Isa {
+        self.network.compute.isa
     }
 
     fn embed(&self, id: u32, row: &mut [f32]) {

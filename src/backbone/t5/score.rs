@@ -126,9 +126,10 @@ impl T5 {
 
 /// Paths of rows from the trie's root to each row without children; one empty path when there are no rows.
 fn branches(trie: &LabelTrie) -> Vec<Vec<usize>> {
-    let is_leaf = |row: &usize| !trie.parents.contains(&Some(*row));
+    let mut is_leaf = vec![true; trie.tokens.len()];
+    trie.parents.iter().flatten().for_each(|&parent| is_leaf[parent] = false);
     let mut branches = Vec::new();
-    for leaf in (0..trie.tokens.len()).filter(is_leaf) {
+    for leaf in (0..trie.tokens.len()).filter(|&row| is_leaf[row]) {
         let mut branch: Vec<usize> = std::iter::successors(Some(leaf), |&row| trie.parents[row]).collect();
         branch.reverse();
         branches.push(branch);

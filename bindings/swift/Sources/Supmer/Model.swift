@@ -17,7 +17,8 @@ public final class Model: HandleOwner, @unchecked Sendable {
         supmer_model_free(handle)
     }
 
-    /// Loads a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors).
+    /// Loads a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors). Unless weights are expanded the
+    /// file is mapped: replace it by renaming, do not write to it while the model lives.
     ///
     /// Throws ``Status/notFound``, ``Status/io``, ``Status/corruptFile``, ``Status/unsupported`` (the message names the
     /// architecture or setting), ``Status/notFinite``, ``Status/invalidOption``, ``Status/cancelled``.
