@@ -33,7 +33,7 @@ train() {
         customer_service_sgd.txt technical_rustbook.txt \
         --instructions "${INSTRUCTIONS:-auto}" --answer-loss head --init-text "$instruction" \
         --formats "$formats" --mix-formats --support 16 --query 16 --query-batch 16 --max-tokens 96 \
-        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps "$steps" --average-over 50 \
+        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps "$steps" --average-over 50 --start-share 0.5 \
         --validate-every 100 --validation-tasks 6 --checkpoint-every 25 --advise-steps 50 --advise-rate 0.003 \
         ${resume[@]+"${resume[@]}"} "$@"
     cp "$run/bundle.supmer" "$bundle"
@@ -50,7 +50,7 @@ for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum c
         no-psi) train "$name" 300 "$all" --no-mixing --rank 0 ;;
         topic-only) train "$name" 300 topic=1 --no-mixing ;;
         curriculum) train "$name" 300 "$all" ;;
-        constant-mixing) train "$name" 300 "$all" --no-curriculum ;;
+        constant-mixing) train "$name" 300 "$all" --similarity constant ;;
         *) echo "there is no recipe $name" >&2 && exit 2 ;;
         esac
     done

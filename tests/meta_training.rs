@@ -11,7 +11,7 @@ use supmer::bundle::{Origin, Regularization};
 use supmer::gradient_regularizer::Shape;
 use supmer::predict::PreparedTask;
 use supmer::runtime::Random;
-use supmer::train::{BackboneLearner, MetaOptions, MetaState, MetaTask};
+use supmer::train::{BackboneLearner, Curriculum, MetaOptions, MetaState, MetaTask, Similarity};
 use supmer::{
     AdaptOptions, Bundle, Cancel, Example, GradientRegularizer, Label, Model, ModelOptions, PredictOptions, SoftPrompt,
     Task, adapt, predict,
@@ -167,12 +167,30 @@ fn a_step_without_inner_steps_or_support_examples_is_refused() {
 }
 
 #[test]
+fn without_a_curriculum_mixing_weights_keep_their_distribution_and_the_gate_its_similarity() {
+    let model = model(FIXTURES[0]);
+    let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads: false };
+    let steps = |similarity| {
+        let (mut state, tasks) = (start(&model), [meta_task(&model)]);
+        let options = MetaOptions { similarity, prompt_rate: 0.0, phi_rate: 0.0, ..MetaOptions::default() };
+        [0, 1].map(|_| state.step(&learner, &tasks, &options, &mut |_| 0.5, &Cancel::new()).unwrap())
+    };
+    let (live, constant, dead) = (steps(Similarity::Live), steps(Similarity::Constant), steps(Similarity::Dead));
+    let at_half = Curriculum::default().b(0.5);
+    assert_eq!(constant.each_ref().map(|record| record.beta_b), [at_half; 2]);
+    assert!(live[0].beta_b < 1e-6 && live[1].beta_b != at_half);
+    assert_eq!(constant.each_ref().map(|record| &record.tasks), live.each_ref().map(|record| &record.tasks));
+    assert_ne!(live[1].tasks[0].similarity, 0.5);
+    assert_eq!(dead[1].tasks[0].similarity, 0.5);
+}
+
+#[test]
 fn a_short_run_gives_a_bundle_that_all_commands_use() {
     for name in FIXTURES {
         let model = model(name);
         let learner = BackboneLearner { backbone: model.backbone(), memory_limit: 0, label_heads: false };
         let (mut state, task) = (start(&model), meta_task(&model));
-        let options = MetaOptions { steps: 30, prompt_rate: 0.05, inner_rate: 0.05, ..MetaOptions::default() };
+        let options = MetaOptions { steps: 30, prompt_rate: 0.02, inner_rate: 0.05, ..MetaOptions::default() };
         let mut random = Random::new(1, "lambda");
         let before = state.validate(&learner, &task, &options, &Cancel::new()).unwrap();
         for _ in 0..options.steps {

@@ -20,6 +20,8 @@ use crate::soft_prompt::SoftPrompt;
 
 /// Inner steps that may be asked for.
 pub(super) const INNER_STEPS: RangeInclusive<usize> = 1..=100;
+/// s of gradients that have nothing in common.
+const CONSTANT_SIMILARITY: f64 = 0.5;
 
 /// Which tasks of a step move theta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,10 @@ pub enum Similarity {
     #[default]
     #[serde(rename = "live")]
     Live,
+    /// Computed for every task, which the gate learns from, but mixing weights are drawn as at s = 0.5 in every step: no
+    /// curriculum (our extension).
+    #[serde(rename = "constant")]
+    Constant,
     /// 0.5 for every task but the very first, so that the curriculum soon stands still (the released code on torch 1).
     #[serde(rename = "dead")]
     Dead,
@@ -110,13 +116,13 @@ pub struct MetaTask<B> {
     /// Mini-batches of the support set, at least one.
     pub support: Vec<B>,
     /// Mini-batches of the query set, each with the batch that it is mixed with: of another task of the same format, or of
-    /// labelled tasks examples of the same query set.
+    /// labelled tasks examples of the same query set. Where nothing is mixed, that batch may be empty.
     pub query: Vec<(B, B)>,
     /// Mini-batches of the other task's support set: a label head of the mixture is fitted to them as well. Empty where
     /// there are no label heads or nothing is mixed, and of labelled tasks, which are mixed with themselves: the head fitted
     /// to `support` knows all labels.
     pub partner_support: Vec<B>,
-    /// D in 0..1: (1 + cosine of the mean cluster centres of the task and of the other one) / 2.
+    /// D in 0..1: (1 + cosine of the mean cluster centres of the task and of the other one) / 2; 1 without another one.
     pub domain_similarity: f64,
 }
 
@@ -202,7 +208,10 @@ impl MetaState {
         cancel: &Cancel,
     ) -> Result<MetaRecord> {
         tasks.iter().try_for_each(|task| check(task, options))?;
-        let beta_b = options.curriculum.b(self.similarity.value());
+        let beta_b = options.curriculum.b(match options.similarity {
+            Similarity::Constant => CONSTANT_SIMILARITY,
+            Similarity::Live | Similarity::Dead => self.similarity.value(),
+        });
         let mut prompt_gradient = vec![0.0; self.prompt.values().len()];
         let mut phi_gradient = vec![0.0; self.regularizer.as_ref().map_or(0, |psi| psi.values().len())];
         let mut records = Vec::with_capacity(tasks.len());
@@ -298,7 +307,7 @@ impl MetaState {
             gradient.iter_mut().zip(&made.gradient).for_each(|(sum, g)| *sum += share * g);
         }
         let similarity = match options.similarity {
-            Similarity::Dead if !first_ever => 0.5,
+            Similarity::Dead if !first_ever => CONSTANT_SIMILARITY,
             _ => row_similarity(&gradient, &adapted.direction(), self.prompt.width()),
         };
         let (first, count) = (&adapted.steps[0], adapted.steps.len());

@@ -24,6 +24,9 @@ pub struct TrainOptions {
     /// How many of the last steps theta and phi are averaged over for the bundle; 1 = the last alone (deviation: the
     /// authors take the last).
     pub average_over: usize,
+    /// Share of the start in the bundle's prompt, 0 to 1: the mean of start and trained prompt, so weighed (deviation, after
+    /// Wortsman et al. 2022, who average the weights of a model before and after fine-tuning). The steps do not depend on it.
+    pub start_share: f32,
     /// Rescaling that adaptation uses with the bundle; the authors train with `RowL2` and adapt with `WholeL2`.
     pub adapt_rescaling: Rescaling,
     /// Steps between validations; 0 = none.
@@ -45,6 +48,7 @@ impl Default for TrainOptions {
             meta: MetaOptions::default(),
             seed: 1,
             average_over: 1,
+            start_share: 0.0,
             adapt_rescaling: Rescaling::RowL2,
             validate_every: 1_000,
             checkpoint_every: 100,
@@ -72,6 +76,7 @@ impl TrainOptions {
         within("steps", meta.steps, 1..=MAX_STEPS)?;
         within("inner_steps", meta.inner_steps, INNER_STEPS)?;
         within("average_over", self.average_over, 1..=meta.steps)?;
+        within("start_share", self.start_share, 0.0..=1.0)?;
         within("checkpoint_every", self.checkpoint_every, 1..=MAX_STEPS)?;
         within("validate_every", self.validate_every, 0..=MAX_STEPS)?;
         within("max_hours", self.max_hours, 0.0..=1e6)?;

@@ -126,6 +126,7 @@ impl<'a> AnchorSource<'a> {
         control: &Control<'_>,
     ) -> Result<Self> {
         let tasks = AnchorTasks::new(&text.sentences, &text.clusters, backbone, &options.tasks, &control.cancel)?;
+        let tasks = if options.train.meta.mixing { tasks } else { tasks.unmixed() };
         Ok(Self { tasks, text, validation_tasks: options.validation_tasks })
     }
 }

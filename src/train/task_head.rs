@@ -1,6 +1,7 @@
 //! Label heads of tasks: fitted to a task's support set, read on its query set (deviation: the method tells the answers of a
-//! task apart by its label words alone). It is what adaptation does with a label head, one fit at a time. Two tasks are mixed
-//! in the answer states that one head of both reads.
+//! task apart by its label words alone). It is what adaptation does with a label head, one fit at a time, but
+//! begins at the row of an answer's first token where adaptation takes the mean over all: anchor tasks have answers of one. Two
+//! tasks are mixed in the answer states that one head of both reads.
 
 use crate::adapt::AnswerLoss;
 use crate::backbone::{Backbone, LossAndGradient, Mixture, Sequence, Wanted};

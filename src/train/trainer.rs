@@ -183,13 +183,16 @@ impl Trainer<'_> {
     /// The bundle of the run as it stands.
     fn bundle(&self, run: &Checkpoint) -> Result<Bundle> {
         let Checkpoint { state, average, .. } = run;
-        let (prompt, phi) = if average.count > 0 {
+        let (mut prompt, phi) = if average.count > 0 {
             let prompt = SoftPrompt::new(state.prompt.rows(), state.prompt.width(), average.prompt.clone())?;
             let mean = |phi: &GradientRegularizer| GradientRegularizer::new(phi.shape(), average.phi.clone());
             (prompt, state.regularizer.as_ref().map(mean).transpose()?)
         } else {
             (state.prompt.clone(), state.regularizer.clone())
         };
+        let share = self.options.start_share;
+        let start = self.start.prompt.values();
+        prompt.values_mut().iter_mut().zip(start).for_each(|(value, start)| *value += share * (start - *value));
         let rescaling = self.options.adapt_rescaling;
         let origin = Origin {
             fingerprint: Some(self.backbone.fingerprint().clone()),
@@ -201,7 +204,9 @@ impl Trainer<'_> {
     }
 
     fn recipe(&self) -> Value {
-        json!({ "options": self.options, "tasks": self.source.recipe(), "start": self.start.recipe })
+        let products = self.backbone.isa().products();
+        let tasks = self.source.recipe();
+        json!({ "options": self.options, "tasks": tasks, "start": self.start.recipe, "products": products })
     }
 
     /// Everything that the steps depend on, as text.

@@ -19,6 +19,7 @@ fn text_becomes_a_bundle_that_adaptation_uses() {
     let recipe = &origin.recipe["train"];
     assert_eq!((origin.recipe["steps_done"].as_u64(), recipe["options"]["average_over"].as_u64()), (Some(6), Some(2)));
     assert_eq!(recipe["tasks"]["files"], serde_json::json!(["a.txt", "b.jsonl"]));
+    assert_eq!(recipe["products"], "f32");
 
     let metrics = run.metrics();
     let steps: Vec<&Value> = metrics.iter().filter(|line| line["kind"] == "step").collect();
@@ -79,9 +80,20 @@ fn ablations_change_what_they_say() {
     };
     let base = bundle(&[]);
     assert!(bundle(&["--rank", "0"]).regularization().is_none());
-    for more in [&["--no-curriculum"][..], &["--formats", "cloze"], &["--last-task"], &["--seed", "2"]] {
+    for more in [&["--similarity", "constant"][..], &["--formats", "cloze"], &["--last-task"], &["--seed", "2"]] {
         assert_ne!(bundle(more).prompt(), base.prompt(), "{more:?}");
     }
+    let start = bundle(&["--start-share", "1"]);
+    for ((half, start), trained) in bundle(&["--start-share", "0.5"])
+        .prompt()
+        .values()
+        .iter()
+        .zip(start.prompt().values())
+        .zip(base.prompt().values())
+    {
+        assert!((half - 0.5 * (start + trained)).abs() <= 1e-6, "{half} is not between {start} and {trained}");
+    }
+    assert_ne!(start.prompt(), base.prompt());
     base.save(run.path("start.supmer")).unwrap();
     let start = run.path("start.supmer");
     run.succeed(&["--steps", "1", "--prompt-rate", "0", "--init-bundle", &start]);
@@ -98,6 +110,8 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
         (&["--resume"], "no checkpoint to resume"),
         (&["--max-tokens", "9"], "shorten the template"),
         (&["--inner-rate", "nan"], "inner_rate"),
+        (&["--start-share", "1.5"], "start_share"),
+        (&["--most-classes", "3"], "--corpus"),
     ] {
         let said = run.fail(options);
         assert!(said.contains(wanted), "{options:?}: {said}");
@@ -123,6 +137,9 @@ fn labelled_sets_can_take_the_place_of_text() {
     run.succeed_on(&["--labelled", &set], &["--steps", "4"]);
     assert_eq!(Bundle::load(run.path("b.supmer")).unwrap().origin().corpus_digest, None);
     assert!(run.fail_on(&["--labelled", &set], &["--class-examples", "9"]).contains("rows are needed"));
+    for of_text in [["--formats", "cloze"], ["--support", "16"], ["--validate-every", "100"]] {
+        assert!(run.fail_on(&["--labelled", &set], &of_text).contains("--labelled"), "{of_text:?}");
+    }
 }
 
 #[cfg(feature = "real-model-tests")]

@@ -119,11 +119,12 @@ impl Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_supmer"));
         command.args(["train", "--model", model]).args(source);
         command.args(["--out", &self.path("b.supmer"), "--run", &self.path("run")]);
-        // A start of its own leaves no room for sizes; an option given twice is refused.
+        // A start of its own leaves no room for sizes, labelled sets none for those of text; an option given twice is refused.
         let from_bundle = options.contains(&"--init-bundle");
+        let is_labelled = source.iter().any(|part| part == "--labelled");
         for pair in SMALL.chunks_exact(2) {
             let is_start = ["--prompt-length", "--rank"].contains(&pair[0]);
-            if !(options.contains(&pair[0]) || from_bundle && is_start) {
+            if !(options.contains(&pair[0]) || from_bundle && is_start || is_labelled && !is_start) {
                 command.args(pair);
             }
         }

@@ -30,6 +30,8 @@ pub struct AnchorTasks<'a> {
     is_t5: bool,
     /// What each format that is on can be asked in.
     wordings: BTreeMap<Format, Vec<&'static Wording>>,
+    /// Whether every task comes with another one.
+    has_partners: bool,
 }
 
 /// A task of a step, with its format.
@@ -125,13 +127,29 @@ impl<'a> AnchorTasks<'a> {
             wordings.insert(format, wordings::usable(format, options.choices, backbone.tokenizer(), is_t5)?);
         }
         let options = options.clone();
-        let tasks =
-            Self { sentences, clusters, backbone, options, words, centers, training, held_out, is_t5, wordings };
+        let tasks = Self {
+            sentences,
+            clusters,
+            backbone,
+            options,
+            words,
+            centers,
+            training,
+            held_out,
+            is_t5,
+            wordings,
+            has_partners: true,
+        };
         for (format, sizes) in tasks.options.active() {
             tasks.check(format, sizes, &tasks.training, "training")?;
             tasks.check_wordings(format, sizes)?;
         }
         Ok(tasks)
+    }
+
+    /// The same tasks without others to be mixed with, for a meta step that mixes nothing.
+    pub fn unmixed(self) -> Self {
+        Self { has_partners: false, ..self }
     }
 
     /// The tasks of outer step `step`, the same ones however often and in whatever order they are asked for.
@@ -183,15 +201,21 @@ impl<'a> AnchorTasks<'a> {
         let mut draw = self.draw(&self.training, random);
         let wording = self.wording(format, &mut draw.random)?;
         let own = draw.task(format, wording, sizes)?;
+        let support = self.batches(&own, &own.support, sizes.support_batch)?;
+        let query = self.batches(&own, &own.query, sizes.query_batch)?.into_iter();
+        let answers = own.task.labels().len();
+        if !self.has_partners {
+            let query = query.map(|batch| (batch, Vec::new())).collect();
+            let task = MetaTask { support, query, partner_support: Vec::new(), domain_similarity: 1.0 };
+            return Ok(StepTask { format, answers, task });
+        }
         let partner_support = if self.options.answer_loss == AnswerLoss::Head { sizes.support } else { 0 };
         let other = draw.task(format, wording, SetSizes { support: partner_support, ..sizes })?;
         let partners = self.batches(&other, &other.query, sizes.query_batch)?;
-        let query = self.batches(&own, &own.query, sizes.query_batch)?.into_iter().zip(partners).collect();
-        let support = self.batches(&own, &own.support, sizes.support_batch)?;
+        let query = query.zip(partners).collect();
         let partner_support = self.batches(&other, &other.support, sizes.support_batch)?;
         let (centers, width) = (self.clusters.centers(), self.clusters.width());
         let domain_similarity = domain_similarity(centers, width, &own.clusters, &other.clusters);
-        let answers = own.task.labels().len();
         Ok(StepTask { format, answers, task: MetaTask { support, query, partner_support, domain_similarity } })
     }
 

@@ -227,11 +227,18 @@ fn a_step_depends_on_seed_and_number_alone_and_pairs() {
             }
         }
         assert!(one.tasks_at(0).unwrap().iter().all(|task| task.task.partner_support.is_empty()));
-        let heads = new(&AnchorOptions { answer_loss: AnswerLoss::Head, ..options() });
+        let head_options = AnchorOptions { answer_loss: AnswerLoss::Head, ..options() };
+        let heads = new(&head_options);
         for StepTask { task, .. } in heads.tasks_at(0).unwrap() {
             assert_eq!(task.partner_support.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3]);
             let known: Vec<&u32> = task.partner_support.iter().flatten().flat_map(|s| s.among[0].iter()).collect();
             assert!(task.query.iter().flat_map(|(_, other)| other).all(|s| known.contains(&&s.answer[0])));
+        }
+        for (alone, paired) in heads.unmixed().tasks_at(0).unwrap().iter().zip(new(&head_options).tasks_at(0).unwrap())
+        {
+            assert_eq!(alone.task.support, paired.task.support);
+            assert!(alone.task.query.iter().zip(&paired.task.query).all(|(a, b)| a.0 == b.0 && a.1.is_empty()));
+            assert!(alone.task.partner_support.is_empty() && alone.task.domain_similarity == 1.0);
         }
         let mixed = new(&AnchorOptions { one_format_a_step: false, tasks_per_step: 8, ..options() });
         let formats: BTreeSet<Format> = mixed.tasks_at(0).unwrap().iter().map(|task| task.format).collect();

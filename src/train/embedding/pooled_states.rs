@@ -24,7 +24,8 @@ impl<'a> PooledStates<'a> {
 impl Embedder for PooledStates<'_> {
     fn id(&self) -> String {
         let fingerprint = self.backbone.fingerprint();
-        format!("pooled {} {} {}", fingerprint.shape, fingerprint.tokenizer, fingerprint.weights)
+        let products = self.backbone.isa().products();
+        format!("pooled {} {} {} {products}", fingerprint.shape, fingerprint.tokenizer, fingerprint.weights)
     }
 
     fn width(&self) -> usize {

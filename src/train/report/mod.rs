@@ -81,7 +81,7 @@ fn step_charts(steps: &[&StepMetric]) -> Vec<String> {
         }
     }
     vec![
-        lines("Query loss after the inner step (mixed), nats", "steps", &losses),
+        lines("Query loss after the inner steps, nats; mixed where the run mixes", "steps", &losses),
         lines(
             "Similarity and mixing weight",
             "steps",
@@ -133,8 +133,8 @@ fn validation_charts(validations: &[&ValidationMetric]) -> Vec<String> {
         accuracies.push(curve(format.clone(), &|v| v.accuracy));
     }
     vec![
-        lines("Held-out tasks: query loss before and after one inner step, nats", "steps", &losses),
-        lines("Held-out tasks: accuracy after one inner step", "steps", &accuracies),
+        lines("Held-out tasks: query loss before and after the inner steps, nats", "steps", &losses),
+        lines("Held-out tasks: accuracy after the inner steps", "steps", &accuracies),
     ]
 }
 

@@ -41,9 +41,9 @@ pub struct TrainArguments {
     /// Move the prompt by the last task of a step alone, as the authors' code does
     #[arg(long)]
     last_task: bool,
-    /// Constant mixing weights' distribution: no curriculum
-    #[arg(long)]
-    no_curriculum: bool,
+    /// What mixing weights follow
+    #[arg(long, value_enum, default_value_t = Follows::Live)]
+    similarity: Follows,
     /// Leave query sets unmixed
     #[arg(long)]
     no_mixing: bool,
@@ -59,11 +59,14 @@ pub struct TrainArguments {
     /// Average the bundle's prompt and regularizer over so many of the last steps
     #[arg(long, value_name = "N", default_value_t = 1)]
     average_over: usize,
+    /// Share of the start in the bundle's prompt: start and trained prompt are averaged, so weighed
+    #[arg(long, value_name = "SHARE", default_value_t = TrainOptions::default().start_share)]
+    start_share: f32,
     /// Seed of start, tasks and mixing weights
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().seed)]
     seed: u64,
     /// Steps between validations on held-out text; 0 = none
-    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().validate_every)]
+    #[arg(long, value_name = "N", conflicts_with = "labelled", default_value_t = TrainOptions::default().validate_every)]
     validate_every: usize,
     /// Steps between checkpoints
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().checkpoint_every)]
@@ -72,7 +75,7 @@ pub struct TrainArguments {
     #[arg(long, value_name = "HOURS", default_value_t = 0.0)]
     max_hours: f64,
     /// Held-out tasks of each format
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", conflicts_with = "labelled", default_value_t = 4)]
     pub validation_tasks: usize,
     /// Memory that the activations of one micro-batch may take, such as 200MB; 0 = no limit
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = 0)]
@@ -83,6 +86,17 @@ pub struct TrainArguments {
     /// Learning rate of adaptation that the bundle advises
     #[arg(long, value_name = "RATE", default_value_t = Advice::default().learning_rate)]
     advise_rate: f32,
+}
+
+/// What mixing weights follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Follows {
+    /// The similarity of query and support gradients: the curriculum
+    Live,
+    /// Nothing: they are drawn as at similarity 0.5 in every step
+    Constant,
+    /// What the authors' code makes of it on torch 1: 0.5 for all but the first task, for the gate as well
+    Dead,
 }
 
 /// A rescaling by its name.
@@ -121,7 +135,11 @@ impl TrainArguments {
             clip_norm: self.clip_norm,
             rescaling: self.rescaling.into(),
             prompt_gradient: if self.last_task { PromptGradient::LastTask } else { PromptGradient::MeanOverTasks },
-            similarity: if self.no_curriculum { Similarity::Dead } else { Similarity::Live },
+            similarity: match self.similarity {
+                Follows::Live => Similarity::Live,
+                Follows::Constant => Similarity::Constant,
+                Follows::Dead => Similarity::Dead,
+            },
             gate_weight: self.gate_weight,
             curriculum: Curriculum { alpha: self.mixing_alpha, base: self.curriculum_base },
         };
@@ -129,6 +147,7 @@ impl TrainArguments {
             meta,
             seed: self.seed,
             average_over: self.average_over,
+            start_share: self.start_share,
             adapt_rescaling: self.adapt_rescaling.into(),
             validate_every: self.validate_every,
             checkpoint_every: self.checkpoint_every,

@@ -25,7 +25,7 @@ pub struct StartArguments {
     #[arg(long, value_name = "N", conflicts_with = "init_bundle")]
     rank: Option<usize>,
     /// Layers of the gradient regularizer
-    #[arg(long, value_name = "N", default_value_t = StartOptions::default().layers)]
+    #[arg(long, value_name = "N", default_value_t = StartOptions::default().layers, conflicts_with = "init_bundle")]
     regularizer_layers: usize,
 }
 

@@ -15,53 +15,53 @@ pub struct TaskArguments {
     #[arg(long, value_name = "PATH", required_unless_present = "labelled")]
     pub corpus: Option<PathBuf>,
     /// Read only the files of these names [default: all]
-    #[arg(long, value_name = "NAME", num_args = 1.., requires = "corpus")]
+    #[arg(long, value_name = "NAME", num_args = 1.., conflicts_with = "labelled")]
     pub files: Option<Vec<String>>,
     /// Folder of a MiniLM sentence encoder [default: the model's own pooled states]
-    #[arg(long, value_name = "DIR", requires = "corpus")]
+    #[arg(long, value_name = "DIR", conflicts_with = "labelled")]
     pub encoder: Option<PathBuf>,
     /// Folders of labelled tasks (task.json and train.jsonl each) to train on instead of text
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "corpus")]
     pub labelled: Vec<PathBuf>,
     /// K, the number of clusters
-    #[arg(long, value_name = "K", default_value_t = ClusterOptions::default().count)]
+    #[arg(long, conflicts_with = "labelled", value_name = "K", default_value_t = ClusterOptions::default().count)]
     clusters: usize,
     /// Share of the clusters that only validation tasks are drawn from
-    #[arg(long, value_name = "SHARE", default_value_t = ClusterOptions::default().held_out)]
+    #[arg(long, conflicts_with = "labelled", value_name = "SHARE", default_value_t = ClusterOptions::default().held_out)]
     held_out: f64,
     /// Mini-batches of K-means
-    #[arg(long, value_name = "N", default_value_t = ClusterOptions::default().steps)]
+    #[arg(long, conflicts_with = "labelled", value_name = "N", default_value_t = ClusterOptions::default().steps)]
     cluster_steps: usize,
     /// Fewest characters of a sentence
-    #[arg(long, value_name = "N", default_value_t = SentenceOptions::default().min_characters)]
+    #[arg(long, conflicts_with = "labelled", value_name = "N", default_value_t = SentenceOptions::default().min_characters)]
     min_characters: usize,
     /// Most characters of a sentence
-    #[arg(long, value_name = "N", default_value_t = SentenceOptions::default().max_characters)]
+    #[arg(long, conflicts_with = "labelled", value_name = "N", default_value_t = SentenceOptions::default().max_characters)]
     max_characters: usize,
     /// Formats of anchor tasks and how often each is drawn, such as nsp=1,scss=2; others are off.
     /// Known: nsp nss scsp scss scc, and of our own topic cloze
-    #[arg(long, value_name = "NAME=WEIGHT,...")]
+    #[arg(long, conflicts_with = "labelled", value_name = "NAME=WEIGHT,...")]
     formats: Option<String>,
     /// Support examples of a task [default: 8, T5: 16]
-    #[arg(long, value_name = "N")]
+    #[arg(long, conflicts_with = "labelled", value_name = "N")]
     support: Option<usize>,
     /// Query examples of a task [default: 8, T5: 16]
-    #[arg(long, value_name = "N")]
+    #[arg(long, conflicts_with = "labelled", value_name = "N")]
     query: Option<usize>,
     /// Examples of a support mini-batch [default: by format]
-    #[arg(long, value_name = "N")]
+    #[arg(long, conflicts_with = "labelled", value_name = "N")]
     support_batch: Option<usize>,
     /// Examples of a query mini-batch, which has one mixing weight [default: by format]
-    #[arg(long, value_name = "N")]
+    #[arg(long, conflicts_with = "labelled", value_name = "N")]
     query_batch: Option<usize>,
     /// Answers of multi-choice and single-sentence tasks
-    #[arg(long, value_name = "N", default_value_t = AnchorOptions::default().choices)]
+    #[arg(long, conflicts_with = "labelled", value_name = "N", default_value_t = AnchorOptions::default().choices)]
     choices: usize,
     /// Tasks of one step [default: 2, T5: 4]
     #[arg(long, value_name = "N")]
     tasks_per_step: Option<usize>,
     /// Let the tasks of one step be of different formats
-    #[arg(long)]
+    #[arg(long, conflicts_with = "labelled")]
     mix_formats: bool,
     /// What the loss tells an answer apart from, in training and in the adaptation that the bundle advises
     #[arg(long, value_enum, default_value_t = Answers::Vocabulary)]
@@ -70,13 +70,13 @@ pub struct TaskArguments {
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
     /// What stands for a cluster in single-sentence tasks
-    #[arg(long, value_enum, default_value_t = Centers::Backbone)]
+    #[arg(long, conflicts_with = "labelled", value_enum, default_value_t = Centers::Backbone)]
     center_rows: Centers,
     /// Most classes of a labelled task
-    #[arg(long, value_name = "N", default_value_t = LabelledOptions::default().most_classes)]
+    #[arg(long, conflicts_with = "corpus", value_name = "N", default_value_t = LabelledOptions::default().most_classes)]
     most_classes: usize,
     /// Support and query examples of a class of a labelled task
-    #[arg(long, value_name = "N", default_value_t = LabelledOptions::default().support)]
+    #[arg(long, conflicts_with = "corpus", value_name = "N", default_value_t = LabelledOptions::default().support)]
     class_examples: usize,
 }
 
