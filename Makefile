@@ -41,7 +41,8 @@ help:
 	@echo 'make bench-peers    this library and PyTorch in one alternating run; PEERS_OPTIONS=--amx'
 	@echo 'make bench-quality  accuracy of prompt tuning here and in PyTorch, on the labelled tasks in DATA'
 	@echo 'make bundles        train the bundles of docs/RESULTS.md from CORPUS into WORK (hours)'
-	@echo 'make results        measure them on the labelled tasks in DATA and write docs/RESULTS.md (hours)'
+	@echo 'make results        measure those in WORK on the labelled tasks in DATA, what is missing in docs/results, and write'
+	@echo '                    docs/RESULTS.md (hours); RESULTS=DIR keeps and writes elsewhere, and so measures all anew'
 	@echo 'make install        install library, headers, pkg-config and CMake files, bundles: PREFIX, LIBDIR, DESTDIR'
 	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'
 	@echo 'make models         fetch the demo model into $(CACHE)'
@@ -158,7 +159,7 @@ bundles: build-train models minilm
 
 results: build-train models minilm
 	@[ -n "$(DATA)" ] && [ -n "$(WORK)" ] || { echo 'DATA=DIR or WORK=DIR is missing' >&2; exit 2; }
-	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)" $(STAGES)
+	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)/bundles" $(STAGES)
 
 build-train:
 	@scripts/need.sh cargo cc

@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# The evaluations behind docs/RESULTS.md, and the page. What is finished is found again, so it may be stopped at any time.
+# The evaluations behind docs/RESULTS.md, and the page.
 #
-#     scripts/measure_quality.sh SUPMER MODEL ENCODER DATA WORK [trials|cells|page ...]
+#     scripts/measure_quality.sh SUPMER MODEL ENCODER DATA BUNDLES [trials|cells|page ...]
 #
 # DATA has a folder for each task with task.json, train.jsonl and test.jsonl. The bundle that is shipped is measured, and beside
-# it those that scripts/train_bundles.sh left in WORK/bundles. WORK keeps trials and cells. TASKS may be set in the environment,
-# and INSTRUCTIONS, the option of that name: all cells of a page share it, since products that are rounded to bf16 are not
-# compared with others.
+# it those in BUNDLES, which scripts/train_bundles.sh makes. Trials and cells are kept in docs/results, and those that are found
+# there are not measured again; RESULTS in the environment names another folder for them and for the page. TASKS names other
+# tasks: two calls with half of them and THREADS=1 each take about two thirds of the time of one call on two cores. INSTRUCTIONS
+# is the option of that name: all cells of a page share it, since products that are rounded to bf16 are not compared with others.
 set -euo pipefail
 
-supmer=$1 model=$2 encoder=$3 data=$4 work=$5
+supmer=$1 model=$2 encoder=$3 data=$4 bundles=$5
 shift 5
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bundle=$root/bundles/smollm2-135m.supmer
+results=${RESULTS:-$root/docs/results}
+page=${RESULTS:+$results/RESULTS.md}
+page=${page:-$root/docs/RESULTS.md}
 instructions=${INSTRUCTIONS:-auto}
 tasks=${TASKS:-trec subj sst2 agnews banking10 amazon_books rte mrpc}
 # The seeds of all methods, and those that prompt-tuning and supmer are measured with beside them.
@@ -29,8 +33,9 @@ instruction='Read the following text carefully. Then answer the question about i
 evaluate() {
     local folder=$1 task=$2 seed=$3
     shift 3
-    "$supmer" eval --quiet --model "$model" --instructions "$instructions" --task "$data/$task/task.json" \
-        --data "$data/$task" --shots 16 --seeds "$seed" --cells "$folder" --out "$work/last.json" "$@"
+    "$supmer" eval --quiet --model "$model" --instructions "$instructions" --threads "${THREADS:-0}" \
+        --task "$data/$task/task.json" --data "$data/$task" --shots 16 --seeds "$seed" --cells "$folder" \
+        --out "$scratch/last.json" "$@"
 }
 
 # Three settings of every method on rows of the train splits. No setting takes rte and mrpc far from chance at this size, so
@@ -38,7 +43,8 @@ evaluate() {
 trials() {
     local seed task rate
     for seed in 1 2; do
-        for task in ${TRIAL_TASKS:-trec subj sst2 agnews banking10 amazon_books}; do
+        for task in $tasks; do
+            case $task in rte | mrpc) continue ;; esac
             for rate in 0.02 0.01 0.005; do
                 trial "$task" $seed --methods prompt-tuning --steps 100 --learning-rate $rate
             done
@@ -51,7 +57,7 @@ trials() {
 }
 
 trial() {
-    evaluate "$work/trials" "$1" "$2" --trial --max-test 150 "${@:3}"
+    evaluate "$results/trials" "$1" "$2" --trial --max-test 150 "${@:3}"
 }
 
 # One setting of each method on test rows. The first seeds come with the curves of accuracy over steps.
@@ -63,8 +69,8 @@ cells() {
             cell "$task" "$seed" --methods supmer --bundle "$bundle" --at-steps 0,5,10,25,50
             cell "$task" "$seed" --methods supmer-no-psi --bundle "$bundle"
             cell "$task" "$seed" --methods text-init,prompt-tuning --init-text "$instruction" "${head[@]}"
-            cell "$task" "$seed" --methods minilm-logreg,in-context --encoder "$encoder"
-            for other in "$work"/bundles/*.supmer; do
+            cell "$task" "$seed" --methods minilm-logreg,in-context,zero-shot --encoder "$encoder"
+            for other in "$bundles"/*.supmer; do
                 name=$(basename "$other" .supmer)
                 case $name in smollm2-135m | '*') continue ;; esac
                 cell "$task" "$seed" --methods "supmer:$name" --bundle "$name=$other"
@@ -80,14 +86,16 @@ cells() {
 }
 
 cell() {
-    evaluate "$work/cells" "$1" "$2" --max-test 500 "${@:3}"
+    evaluate "$results/cells" "$1" "$2" --max-test 500 "${@:3}"
 }
 
 page() {
-    "$supmer" results --cells "$work/cells" --trials "$work/trials" --out "$root/docs/RESULTS.md"
+    "$supmer" results --cells "$results/cells" --trials "$results/trials" --out "$page"
 }
 
-mkdir -p "$work/trials" "$work/cells"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$results/trials" "$results/cells"
 for stages in "${@:-trials cells page}"; do
     for stage in $stages; do
         "$stage"

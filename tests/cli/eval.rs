@@ -46,6 +46,27 @@ fn eval_measures_dumps_and_goes_on_where_it_stopped() {
     assert!(!stderr(&other).contains("prompt-tuning: 2 kept results"), "{}", stderr(&other));
 }
 
+#[test]
+fn what_is_measured_again_for_more_keeps_what_it_had() {
+    let scratch = Scratch::new();
+    let (predictions, cells) = (scratch.path("predictions.jsonl"), scratch.path("cells"));
+    let line = ["--shots", "2", "--seeds", "13", "--max-test", "4", "--methods", "prompt-tuning", "--steps", "3"];
+    let line = [&line, ["--prompt-length", "3", "--cells", &cells].as_slice()].concat();
+    let (steps, more_steps, predicted) =
+        (["--at-steps", "0,2"], ["--at-steps", "1"], ["--predictions", predictions.as_str()]);
+    let asked: [(&[&str], bool); 6] =
+        [(&steps, false), (&predicted, false), (&more_steps, false), (&steps, true), (&predicted, true), (&[], true)];
+    for (more, is_kept) in asked {
+        let run = scratch.eval(&[&line, more].concat());
+        assert_success(&run);
+        assert_eq!(stderr(&run).contains("1 kept results"), is_kept, "{more:?}: {}", stderr(&run));
+    }
+    assert_eq!(scratch.read("predictions.jsonl").lines().count(), 4);
+    let results = parsed(&scratch.read("results.json"));
+    let steps = results["methods"][0]["accuracy_at_steps"].as_object().unwrap();
+    assert_eq!(steps.keys().collect::<Vec<_>>(), ["0", "1", "2"]);
+}
+
 fn check_splits(scratch: &Scratch) {
     assert_eq!(parsed(&scratch.read("splits/task.json")), parsed(TASK));
     let settings = parsed(&scratch.read("splits/settings.json"));

@@ -91,13 +91,6 @@ impl ModelArguments {
     }
 }
 
-impl Instructions {
-    /// What the factors of a product are: "f32", or "bf16" where they are rounded.
-    pub fn products(self) -> &'static str {
-        if self == Instructions::AmxBf16 { "bf16" } else { "f32" }
-    }
-}
-
 impl Weights {
     /// The library's name of it.
     pub fn mode(self) -> WeightMode {

@@ -82,7 +82,7 @@ impl Shown {
         let mut examples = Vec::with_capacity(split.train.len());
         for (row, class) in plan.rows(&split.train).iter().zip(plan.classes(&split.train)) {
             let mut ids = prepared.fill(row, tokenizer)?;
-            // One at the very start is enough.
+            // One at the very start; prediction then puts one in front of the row as well.
             ids.drain(..bos.map_or(0, |bos| usize::from(ids.first() == Some(&bos))));
             ids.extend(&prepared.verbalizers()[class]);
             ids.extend(&separator);

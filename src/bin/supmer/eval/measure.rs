@@ -1,6 +1,6 @@
 //! The process of one method: adapts and predicts for every seed that is not kept yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,10 +43,11 @@ pub fn measure(
     for seed in seeds {
         let settings = bench.settings(seed)?;
         let place = Place::of(plan.task.name(), method, seed, &settings);
-        if !arguments.fresh && cells.kept(&place).is_some_and(|cell| bench.is_answered_by(&cell, seed)) {
+        let kept = if arguments.fresh { None } else { cells.kept(&place) };
+        if kept.as_ref().is_some_and(|cell| bench.is_answered_by(cell, seed)) {
             reused += 1;
         } else {
-            let cell = bench.cell(&place, settings)?;
+            let cell = bench.cell(&place, settings, kept)?;
             console.note(&format!("{method}{}: accuracy {:.1} %", place.seed_text(), 100.0 * cell.accuracy));
             cells.keep(&place, &cell)?;
         }
@@ -122,7 +123,7 @@ impl<'a> Bench<'a> {
             Learner::Model(model) => {
                 settings["backbone"] = json!(model.backbone().fingerprint());
                 settings["weights"] = json!(arguments.model.weights.name());
-                settings["products"] = json!(arguments.model.instructions.products());
+                settings["products"] = json!(model.backbone().isa().products());
             }
             #[cfg(feature = "train")]
             Learner::Embeddings(embeddings) => settings["encoder"] = json!(embeddings.encoder()),
@@ -142,10 +143,9 @@ impl<'a> Bench<'a> {
         Ok(settings)
     }
 
-    /// The options of adaptation, where the method adapts a prompt.
+    /// The options of adaptation, where the method adapts a prompt; no iterates are asked for yet.
     fn options(&self, seed: Option<u64>) -> Option<AdaptOptions> {
         let options = self.arguments.adapt.options(self.bundle.clone(), seed.unwrap_or_default());
-        let options = AdaptOptions { iterates_at: self.arguments.at_steps.clone(), ..options };
         match self.method {
             Method::PromptTuning | Method::Supmer(_) => Some(options),
             Method::TextInit => {
@@ -156,17 +156,25 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Whether `cell`, whose settings are right, was looked at after all steps that are asked for.
+    /// Whether `cell`, whose settings are right, holds all that is asked for: what was learned after some steps, and
+    /// predictions.
     fn is_answered_by(&self, cell: &Cell, seed: Option<u64>) -> bool {
-        self.options(seed).is_none_or(|options| {
-            let mut asked = options.iterates_at.iter().filter(|step| **step <= options.steps);
+        let looked_at = self.options(seed).is_none_or(|options| {
+            let mut asked = self.arguments.at_steps.iter().filter(|step| **step <= options.steps);
             asked.all(|step| cell.accuracy_at_steps.contains_key(step))
-        })
+        });
+        looked_at && (cell.probabilities.is_some() || self.arguments.predictions.is_none())
     }
 
-    fn cell(&self, place: &Place, settings: Value) -> Outcome<Cell> {
+    /// Measures the cell at `place`. What `kept`, the one that was there, was asked for is measured again with the rest.
+    fn cell(&self, place: &Place, settings: Value, kept: Option<Cell>) -> Outcome<Cell> {
         let plan = self.plan;
-        let solved = self.solve(place.seed)?;
+        let (known_steps, had_probabilities) =
+            kept.map_or_else(Default::default, |cell| (cell.accuracy_at_steps, cell.probabilities.is_some()));
+        let at_steps: BTreeSet<usize> =
+            known_steps.into_keys().chain(self.arguments.at_steps.iter().copied()).collect();
+        let solved = self.solve(place.seed, at_steps.into_iter().collect())?;
+        let with_probabilities = had_probabilities || self.arguments.predictions.is_some();
         let backbone = match &self.learner {
             Learner::Model(model) => Some(model.backbone().fingerprint().clone()),
             #[cfg(feature = "train")]
@@ -189,11 +197,11 @@ impl<'a> Bench<'a> {
             chosen: solved.chosen,
             backbone,
             warnings: solved.warnings,
-            probabilities: solved.probabilities,
+            probabilities: with_probabilities.then_some(solved.probabilities),
         })
     }
 
-    fn solve(&self, seed: Option<u64>) -> Outcome<Solved> {
+    fn solve(&self, seed: Option<u64>, at_steps: Vec<usize>) -> Outcome<Solved> {
         let model = match &self.learner {
             Learner::Model(model) => model,
             #[cfg(feature = "train")]
@@ -210,7 +218,7 @@ impl<'a> Bench<'a> {
             }
         };
         let start = Instant::now();
-        let Solution { adapter, iterates, watch_seconds, chosen, warnings } = self.learn(seed, model)?;
+        let Solution { adapter, iterates, watch_seconds, chosen, warnings } = self.learn(seed, at_steps, model)?;
         let adapt_seconds = start.elapsed().as_secs_f64() - watch_seconds;
         let start = Instant::now();
         let probabilities = self.test(&adapter, model)?;
@@ -224,12 +232,12 @@ impl<'a> Bench<'a> {
         Ok(Solved { probabilities, accuracy_at_steps, adapt_seconds, predict_seconds, chosen, warnings })
     }
 
-    fn learn(&self, seed: Option<u64>, model: &Model) -> Outcome<Solution> {
+    fn learn(&self, seed: Option<u64>, at_steps: Vec<usize>, model: &Model) -> Outcome<Solution> {
         let Self { plan, arguments, .. } = self;
         let max_tokens = arguments.adapt.max_tokens;
         let split = plan.split(seed.unwrap_or_default());
         if let Some(options) = self.options(seed) {
-            return self.tune(&options, model);
+            return self.tune(&AdaptOptions { iterates_at: at_steps, ..options }, model);
         }
         if *self.method == Method::ZeroShot {
             return Ok(Solution::plain(zero_shot(model, &plan.task, max_tokens)));

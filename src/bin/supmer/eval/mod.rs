@@ -92,7 +92,7 @@ pub struct Arguments {
     /// Measure everything anew, whatever is kept
     #[arg(long)]
     fresh: bool,
-    /// Write the probabilities of every test row to this JSON Lines file
+    /// Write the probabilities of every test row to this JSON Lines file; results that were kept without are measured again
     #[arg(long, value_name = "FILE")]
     predictions: Option<PathBuf>,
     /// Write the drawn rows, their token ids, the start prompts and the batches below this folder

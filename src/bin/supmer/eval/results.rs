@@ -213,7 +213,7 @@ fn write_predictions(
     let labels = plan.task.labels();
     for one in measured {
         for (seed, cell) in one.per_seed(&arguments.seeds) {
-            for (i, values) in cell.probabilities.iter().enumerate() {
+            for (i, values) in cell.probabilities.iter().flatten().enumerate() {
                 let line = serde_json::to_string(&PredictionRow {
                     method: one.method.to_string(),
                     seed,

@@ -40,7 +40,7 @@ fn introduction(scores: &Scores) -> String {
     let models: BTreeSet<&str> =
         scores.all().filter_map(|cell| cell.backbone.as_ref()).map(|backbone| backbone.shape.as_str()).collect();
     let products = distinct(scores.all(), "products");
-    let sizes: BTreeSet<usize> = scores.all().map(|cell| cell.probabilities.len()).collect();
+    let sizes: BTreeSet<usize> = scores.all().map(Cell::test_rows).collect();
     let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     format!(
         "# Results\n\nWritten by `supmer results` from the cells of `supmer eval`; change nothing by hand.\n\n\
@@ -160,7 +160,7 @@ fn cost(scores: &Scores) -> String {
     let mut table = Table::new(title, names);
     for method in scores.methods() {
         let adapt = values(scores.of_method(method), |cell| cell.adapt_seconds);
-        let per_row = |cell: &Cell| 100.0 * cell.predict_seconds / cell.probabilities.len().max(1) as f64;
+        let per_row = |cell: &Cell| 100.0 * cell.predict_seconds / cell.test_rows().max(1) as f64;
         let predict = values(scores.of_method(method), per_row);
         let peak = scores.of_method(method).map(|cell| cell.peak_bytes).max().unwrap_or(0);
         let seconds = |of: Option<Summary>| of.map_or(NONE.to_owned(), |summary| format!("{:.1}", summary.mean));

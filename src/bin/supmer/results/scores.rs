@@ -121,7 +121,8 @@ impl Scores {
     }
 }
 
-/// All cells of `folders` with their files, by name; other files are passed over.
+/// All cells of `folders` with their files, by name. Errors: a .json file that is no cell, so that no damaged one is left out
+/// unseen; files of other names are passed over.
 pub fn cells_of(folders: &[PathBuf]) -> Outcome<Vec<(PathBuf, Cell)>> {
     let mut cells = Vec::new();
     for folder in folders {
@@ -129,7 +130,11 @@ pub fn cells_of(folders: &[PathBuf]) -> Outcome<Vec<(PathBuf, Cell)>> {
             folder.read_dir().map_err(at(folder))?.flatten().map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
-        cells.extend(paths.into_iter().filter_map(|path| cell::read(&path).map(|cell| (path, named(cell)))));
+        for path in paths {
+            let cell =
+                cell::read(&path).ok_or_else(|| refused(&path, "is no cell of supmer eval, or a damaged one"))?;
+            cells.push((path, named(cell)));
+        }
     }
     Ok(cells)
 }
@@ -158,7 +163,7 @@ pub fn compare(a: &Cell, b: &Cell) -> Result<(), String> {
     if a.task == b.task && ["task_digest", "data_digest"].into_iter().any(differ) {
         return Err(format!("its task {} was measured on other rows or with another template elsewhere", a.task));
     }
-    for name in ["shots", "backbone", "max_tokens", "products"] {
+    for name in ["format", "version", "shots", "backbone", "weights", "max_tokens", "products"] {
         if differ(name) {
             return Err(format!("its {name} differ from those of another cell"));
         }
@@ -209,6 +214,18 @@ pub mod tests {
     }
 
     #[test]
+    fn a_damaged_cell_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "no cell").unwrap();
+        let bytes = serde_json::to_vec(&cell("supmer", 13, 0.5)).unwrap();
+        std::fs::write(folder.path().join("a.json"), &bytes).unwrap();
+        assert_eq!(Scores::read(&[folder.path().to_owned()]).unwrap().all().count(), 1);
+        std::fs::write(folder.path().join("b.json"), &bytes[..bytes.len() / 2]).unwrap();
+        let refused = Scores::read(&[folder.path().to_owned()]).err().unwrap().message().unwrap();
+        assert!(refused.contains("b.json"), "{refused}");
+    }
+
+    #[test]
     fn a_loss_of_its_own_is_part_of_the_name_unless_a_bundle_chose_it() {
         let name = |settings| named(Cell { settings, ..cell("prompt-tuning", 13, 0.5) }).method;
         assert_eq!(name(json!({"adapt": {"answer_loss": "head"}})), "prompt-tuning+head");
@@ -224,6 +241,7 @@ pub mod tests {
             (json!({}), Cell { trial: true, ..cell("supmer", 21, 0.5) }, "trial"),
             (json!({"shots": 16}), cell("supmer", 13, 0.5), "twice"),
             (json!({"shots": 16}), with("zero-shot", 13, json!({"shots": 8})), "shots"),
+            (json!({"version": "0.1.0"}), with("zero-shot", 13, json!({"version": "0.2.0"})), "version"),
             (json!({"products": "f32"}), with("zero-shot", 13, json!({"products": "bf16"})), "products"),
             (json!({"data_digest": "a"}), with("zero-shot", 13, json!({"data_digest": "b"})), "other rows"),
             (json!({"adapt": {"steps": 1}}), with("supmer", 21, json!({"adapt": {"steps": 2}})), "adapt settings"),
