@@ -44,13 +44,13 @@ all=topic=1,cloze=1,nsp=0.5,scsp=0.5
 for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum constant-mixing}"; do
     for name in $names; do
         case $name in
-        smollm2-135m) train "$name" 1000 "$all" --no-mixing ;;
-        short) train "$name" 300 "$all" --no-mixing ;;
-        second-seed) train "$name" 300 "$all" --no-mixing --seed 2 ;;
-        no-psi) train "$name" 300 "$all" --no-mixing --rank 0 ;;
-        topic-only) train "$name" 300 topic=1 --no-mixing ;;
-        curriculum) train "$name" 300 "$all" ;;
-        constant-mixing) train "$name" 300 "$all" --similarity constant ;;
+        smollm2-135m) train "$name" 500 "$all" --no-mixing ;;
+        short) train "$name" 200 "$all" --no-mixing ;;
+        second-seed) train "$name" 200 "$all" --no-mixing --seed 2 ;;
+        no-psi) train "$name" 200 "$all" --no-mixing --rank 0 ;;
+        topic-only) train "$name" 200 topic=1 --no-mixing ;;
+        curriculum) train "$name" 200 "$all" ;;
+        constant-mixing) train "$name" 200 "$all" --similarity constant ;;
         *) echo "there is no recipe $name" >&2 && exit 2 ;;
         esac
     done

@@ -142,6 +142,32 @@ fn missing_files_and_folders_are_told_apart() {
 }
 
 #[test]
+fn verbalizers_have_a_bound_together() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-llama-tied");
+    let model = supmer::Model::load(folder, &supmer::ModelOptions::default()).unwrap();
+    let label = |at: usize| Label { name: at.to_string(), verbalizer: format!(" {at:03}{}", "zq".repeat(8)) };
+    let ids = |count: usize| {
+        let task = Task::new("t", "{text}:", (0..count).map(label).collect()).unwrap();
+        task.verbalizer_ids(model.backbone().tokenizer())
+    };
+    assert_eq!(ids(100).unwrap().len(), 100);
+    let error = ids(900).unwrap_err();
+    assert_eq!(error.status(), Status::InvalidTask);
+    assert!(error.to_string().contains("together"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_where_a_whole_file_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert_eq!(Task::read(&pipe).unwrap_err().status(), Status::InvalidArgument);
+    assert_eq!(supmer::Adapter::load(&pipe).unwrap_err().status(), Status::InvalidArgument);
+    assert_eq!(supmer::Bundle::load(&pipe).unwrap_err().status(), Status::InvalidArgument);
+}
+
+#[test]
 fn damaged_task_files_are_refused_with_the_file() {
     let good =
         r#"{"name":"t","template":"{text}:","labels":[{"name":"a","verbalizer":" a"},{"name":"b","verbalizer":" b"}]}"#;

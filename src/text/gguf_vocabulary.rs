@@ -235,7 +235,16 @@ mod tests {
 
     #[test]
     fn wrong_metadata_is_refused_by_name() {
-        let cases: [(GgufVocabulary<'_>, Status, &str); 9] = [
+        let long = "a".repeat(MAX_ADDED_TOKEN_BYTES + 1);
+        let with_long = |kind| {
+            let mut v = gpt2();
+            v.tokens.push(&long);
+            v.token_types.push(kind);
+            v
+        };
+        assert!(Tokenizer::from_gguf(&with_long(UNUSED)).is_ok());
+        let cases: [(GgufVocabulary<'_>, Status, &str); 10] = [
+            (with_long(USER_DEFINED), Status::CorruptFile, "tokens[13]"),
             (GgufVocabulary { model: "bert", ..gpt2() }, Status::Unsupported, "bert"),
             (GgufVocabulary { pre: "odd-name", ..gpt2() }, Status::Unsupported, "odd-name"),
             (GgufVocabulary { tokens: vec![], ..gpt2() }, Status::CorruptFile, "tokens"),

@@ -164,8 +164,10 @@ fn options_of_adaptation_are_checked() {
     let adapter = adapt(model, &options());
     let (text, length) = parts("start here");
     type Change = fn(&mut supmer_adapt_options, *const supmer_adapter, (*const c_char, usize));
-    let bad: [Change; 6] = [
+    let bad: [Change; 8] = [
         |o, _, _| o.learning_rate = f32::NAN,
+        |o, _, _| o.clip_norm = f32::NAN,
+        |o, _, _| o.weight_decay = f32::NAN,
         |o, _, _| o.steps = u32::MAX,
         |o, _, _| o.dev_fraction = -1.0,
         |o, _, _| o.answer_loss = 4,

@@ -154,9 +154,10 @@ fn eval_fits_a_classifier_on_sentence_embeddings() {
     assert!(results["versions"]["backbone"].is_null(), "{results}");
     for cell in std::fs::read_dir(scratch.path("results.json.cells")).unwrap() {
         let cell = parsed(&std::fs::read_to_string(cell.unwrap().path()).unwrap());
-        assert_eq!(cell["settings"]["threads"], 1);
+        assert_eq!(cell["threads"], 1);
     }
-    assert!(stderr(&scratch.eval(&line)).contains("minilm-logreg: 2 kept results"));
+    let on_two = [&line[..8], &["--threads", "2"]].concat();
+    assert!(stderr(&scratch.eval(&on_two)).contains("minilm-logreg: 2 kept results"));
     assert_fails(&scratch.eval(&line[..6]), 2, "needs --encoder");
 }
 

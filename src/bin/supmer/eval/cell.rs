@@ -42,6 +42,8 @@ pub struct Cell {
     /// Accuracy of what was learned after so many steps, whether or not the dev part would keep it. A label head is still
     /// the one that the dev part chooses after that step, fitted to its rows too.
     pub accuracy_at_steps: BTreeMap<usize, f64>,
+    /// Worker threads; 0 = every core. They change the seconds and nothing else.
+    pub threads: usize,
     /// Wall seconds of adaptation, without those that only `accuracy_at_steps` needed.
     pub adapt_seconds: f64,
     /// Wall seconds of predicting the test rows.
@@ -168,6 +170,7 @@ pub mod tests {
             macro_f1: accuracy,
             calibration_error: 0.125,
             accuracy_at_steps: BTreeMap::new(),
+            threads: 0,
             adapt_seconds: 2.0,
             predict_seconds: 1.0,
             peak_bytes: 1_000_000,

@@ -114,7 +114,6 @@ impl<'a> Bench<'a> {
             "data_digest": plan.data_digest,
             "test_rows": plan.test.len(),
             "max_tokens": arguments.adapt.max_tokens,
-            "threads": arguments.model.threads,
         });
         if method.has_seeds() {
             settings["shots"] = json!(plan.shots);
@@ -191,6 +190,7 @@ impl<'a> Bench<'a> {
             macro_f1: macro_f1(plan.task.labels().len(), &plan.gold, &solved.probabilities),
             calibration_error: calibration_error(&plan.gold, &solved.probabilities),
             accuracy_at_steps: solved.accuracy_at_steps,
+            threads: self.arguments.model.threads,
             adapt_seconds: solved.adapt_seconds,
             predict_seconds: solved.predict_seconds,
             peak_bytes: supmer::runtime::peak_bytes(),

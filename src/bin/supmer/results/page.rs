@@ -155,7 +155,7 @@ fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
 
 fn cost(scores: &Scores) -> String {
     let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, mean over tasks \
-                 and seeds; the peak is the largest of a process.\n";
+                 and seeds, with so many threads (0 = every core) beside whatever else ran; the peak is the largest of a process.\n";
     let names = ["Method", "Adaptation, s", "100 predictions, s", "Peak memory", "Threads"];
     let mut table = Table::new(title, names);
     for method in scores.methods() {
@@ -164,8 +164,9 @@ fn cost(scores: &Scores) -> String {
         let predict = values(scores.of_method(method), per_row);
         let peak = scores.of_method(method).map(|cell| cell.peak_bytes).max().unwrap_or(0);
         let seconds = |of: Option<Summary>| of.map_or(NONE.to_owned(), |summary| format!("{:.1}", summary.mean));
-        let threads = distinct(scores.of_method(method), "threads");
-        table.row(method, [seconds(adapt), seconds(predict), human_bytes(peak), threads]);
+        let threads: BTreeSet<usize> = scores.of_method(method).map(|cell| cell.threads).collect();
+        let threads: Vec<String> = threads.iter().map(ToString::to_string).collect();
+        table.row(method, [seconds(adapt), seconds(predict), human_bytes(peak), threads.join(", ")]);
     }
     table.text
 }
