@@ -861,7 +861,8 @@ supmer_status supmer_task_read(const char *path,
  *
  * - `name`, `name_length`: the label as examples name it, at most 1,024 bytes.
  * - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great". At
- *   most 1,024 bytes and 32 tokens.
+ *   most 1,024 bytes and 32 tokens, and those of all labels at most 4,096 tokens together unless a label head takes their
+ *   place (`SUPMER_ANSWER_LOSS_HEAD`): calls that put them into tokens give `INVALID_TASK`.
  * - Errors: `INVALID_TASK` for an empty or repeated name or an empty verbalizer, `TOO_LARGE` for too many labels,
  *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: one at a time for one task.
@@ -1386,7 +1387,7 @@ supmer_status supmer_predict_options_init(supmer_predict_options *options, size_
  * - `options`: NULL for all defaults.
  * - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
  * - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
- * - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens),
+ * - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens, or are too long),
  *   `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any; calls may share model and adapter.
  * - Since: 0.1.0

@@ -9,7 +9,8 @@ use crate::error::{Result, Status, fail};
 pub const MAX_LABELS: usize = 1_000;
 /// Most tokens of one verbalizer.
 pub const MAX_VERBALIZER_TOKENS: usize = 32;
-/// Most tokens of all verbalizers of a task together: reading a text's labels off takes a row for each.
+/// Most tokens of all verbalizers of a task together, where no label head takes their place: reading a text's labels off takes a
+/// row for each.
 pub const MAX_ANSWER_TOKENS: usize = 4_096;
 /// Most bytes of the name of a task or label, and of a verbalizer.
 pub const MAX_NAME_BYTES: usize = 1_024;

@@ -1,6 +1,7 @@
 //! How much memory adapting and predicting take, before it is done.
 
 use crate::adapt::{AdaptOptions, AnswerLoss, MOST_FITTED_ROWS, start_prompt, tokenize};
+use crate::backbone::footprint::LOGIT_ROWS;
 use crate::error::Result;
 use crate::model::Model;
 use crate::predict::PreparedTask;
@@ -36,9 +37,9 @@ pub fn estimate_memory(
 ) -> Result<MemoryEstimate> {
     let (backbone, footprint) = (model.backbone(), model.backbone().footprint());
     let prompt = start_prompt(model, options)?.rows();
-    let Lengths { mut sequences, scored_rows, labels } = match task {
+    let Lengths { mut sequences, scored_rows, read_rows, labels } = match task {
         Some((task, rows)) => Lengths::of(model, task, rows, options)?,
-        None => Lengths { sequences: vec![(options.max_tokens, 1)], scored_rows: 0, labels: 0 },
+        None => Lengths { sequences: vec![(options.max_tokens, 1)], scored_rows: 0, read_rows: 0, labels: 0 },
     };
     let head = match options.answer_loss {
         AnswerLoss::Head => head_fit(sequences.len().min(2 * MOST_FITTED_ROWS), labels, backbone.width()),
@@ -55,18 +56,20 @@ pub fn estimate_memory(
     let limits = BatchLimits::new(0, options.memory_limit, backbone.width());
     let (mut texts, mut tokens) = (Vec::new(), 0);
     for &(text, _) in sequences.iter().cycle().take(limits.rows) {
-        tokens += text;
+        tokens += text + read_rows;
         if tokens > limits.tokens && !texts.is_empty() {
             break;
         }
         texts.push((text, scored_rows));
     }
     let longest = texts.first().copied();
+    let logits = |texts: usize| (texts * scored_rows).min(LOGIT_ROWS) * footprint.logit_row;
+    let dev = footprint.scoring.of(prompt, texts.iter().copied()) + logits(texts.len());
     let prompt_bytes = size_of::<f32>() * prompt * backbone.width();
     Ok(MemoryEstimate {
         weights: footprint.weights,
-        adapt: step + footprint.scoring.of(prompt, texts) + PROMPT_COPIES * prompt_bytes + head,
-        predict: footprint.scoring.of(prompt, longest),
+        adapt: step + dev + PROMPT_COPIES * prompt_bytes + head,
+        predict: footprint.scoring.of(prompt, longest) + logits(1),
         cached_prompt: prompt * footprint.state_row,
     })
 }
@@ -76,10 +79,13 @@ fn head_fit(rows: usize, labels: usize, width: usize) -> usize {
     rows * width * (2 * size_of::<f32>() + size_of::<f64>()) + HEAD_COPIES * labels * width * size_of::<f64>()
 }
 
-/// Tokens of texts and answers, the rows over the whole vocabulary that scoring a text takes, and the number of labels.
+/// Tokens of texts and answers, and the number of labels.
 struct Lengths {
     sequences: Vec<(usize, usize)>,
+    /// Rows over the whole vocabulary that scoring a text takes.
     scored_rows: usize,
+    /// Rows that a text counts in a batch beside its tokens.
+    read_rows: usize,
     labels: usize,
 }
 
@@ -89,8 +95,10 @@ impl Lengths {
         let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
         let examples = tokenize(task, &prepared, tokenizer, rows, "train")?;
         let sequences = examples.sequences.iter().map(|s| (s.text.len(), s.answer.len())).collect();
-        let trie = prepared.trie();
-        let scored_rows = if trie.is_single_token() { 0 } else { 1 + trie.tokens.len() };
-        Ok(Self { sequences, scored_rows, labels: task.labels().len() })
+        let (trie, labels) = (prepared.trie(), task.labels().len());
+        if trie.is_single_token() || options.answer_loss == AnswerLoss::Head {
+            return Ok(Self { sequences, scored_rows: 0, read_rows: 0, labels });
+        }
+        Ok(Self { sequences, scored_rows: 1 + trie.tokens.len(), read_rows: trie.most_rows(), labels })
     }
 }

@@ -142,18 +142,25 @@ fn missing_files_and_folders_are_told_apart() {
 }
 
 #[test]
-fn verbalizers_have_a_bound_together() {
+fn verbalizers_without_a_head_have_a_bound_together() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-llama-tied");
     let model = supmer::Model::load(folder, &supmer::ModelOptions::default()).unwrap();
     let label = |at: usize| Label { name: at.to_string(), verbalizer: format!(" {at:03}{}", "zq".repeat(8)) };
-    let ids = |count: usize| {
-        let task = Task::new("t", "{text}:", (0..count).map(label).collect()).unwrap();
-        task.verbalizer_ids(model.backbone().tokenizer())
+    let task = Task::new("t", "{text}:", (0..900).map(label).collect()).unwrap();
+    let rows: Vec<Example> =
+        (0..900).map(|at| task.parse_row(&format!(r#"{{"text": "a", "label": "{at}"}}"#), true).unwrap()).collect();
+    let adapted = |answer_loss| {
+        let options = supmer::AdaptOptions { answer_loss, steps: 1, max_tokens: 8, ..Default::default() };
+        supmer::adapt(&model, &task, &rows, None, &options, supmer::Control::default())
     };
-    assert_eq!(ids(100).unwrap().len(), 100);
-    let error = ids(900).unwrap_err();
-    assert_eq!(error.status(), Status::InvalidTask);
-    assert!(error.to_string().contains("together"), "{error}");
+    let refused = supmer::predict::zero_shot(&model, &task, &rows[..1], &Default::default()).unwrap_err();
+    for error in [refused, adapted(supmer::adapt::AnswerLoss::Vocabulary).err().unwrap()] {
+        assert_eq!(error.status(), Status::InvalidTask);
+        assert!(error.to_string().contains("together"), "{error}");
+    }
+    let done = adapted(supmer::adapt::AnswerLoss::Head).unwrap();
+    let predicted = supmer::predict(&model, &done.adapter, &rows[..1], &Default::default()).unwrap();
+    assert_eq!(predicted[0].probabilities.len(), 900);
 }
 
 #[cfg(unix)]

@@ -78,6 +78,9 @@ pub fn adapt(
     let start = make_start(backbone, options)?;
     let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
     prepared.check_fits(start.rows(), backbone.context_length())?;
+    if options.answer_loss != AnswerLoss::Head {
+        prepared.check_verbalizers()?;
+    }
 
     let mut train = tokenize(task, &prepared, tokenizer, train, "train")?;
     train.tell_apart(options.answer_loss, prepared.trie());

@@ -1,5 +1,8 @@
 //! How much memory a backbone and its passes take, known before anything is computed.
 
+/// Rows whose logits over the whole vocabulary a scoring pass holds at a time.
+pub const LOGIT_ROWS: usize = 64;
+
 /// Bytes of a backbone and its work. Keeping a pass below a memory limit counts with the same numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
@@ -9,8 +12,10 @@ pub struct Footprint {
     pub state_row: usize,
     /// A pass with its gradient.
     pub training: PassBytes,
-    /// A scoring pass.
+    /// A scoring pass, without the logits that verbalizers of several tokens are read off from.
     pub scoring: PassBytes,
+    /// A row of those logits; at most [`LOGIT_ROWS`] are held at a time.
+    pub logit_row: usize,
 }
 
 /// Bytes of activations of one pass, buffers included.
@@ -22,7 +27,7 @@ pub struct PassBytes {
     pub prompt_row: usize,
     /// A token of the text.
     pub text_row: usize,
-    /// A row that the head reads over the whole vocabulary, its own activations included.
+    /// A row that the head reads over the whole vocabulary, its own activations included (of a scoring pass, nothing else).
     pub answer_row: usize,
 }
 

@@ -65,7 +65,7 @@ pub unsafe extern "C" fn supmer_predict_options_init(
 /// - `options`: NULL for all defaults.
 /// - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
 /// - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
-/// - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens),
+/// - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens, or are too long),
 ///   `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any; calls may share model and adapter.
 /// - Since: 0.1.0

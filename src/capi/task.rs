@@ -111,7 +111,8 @@ pub unsafe extern "C" fn supmer_task_read(
 ///
 /// - `name`, `name_length`: the label as examples name it, at most 1,024 bytes.
 /// - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great". At
-///   most 1,024 bytes and 32 tokens.
+///   most 1,024 bytes and 32 tokens, and those of all labels at most 4,096 tokens together unless a label head takes their
+///   place (`SUPMER_ANSWER_LOSS_HEAD`): calls that put them into tokens give `INVALID_TASK`.
 /// - Errors: `INVALID_TASK` for an empty or repeated name or an empty verbalizer, `TOO_LARGE` for too many labels,
 ///   `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: one at a time for one task.

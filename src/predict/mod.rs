@@ -136,6 +136,9 @@ impl<'a> Condition<'a> {
         let backbone = model.backbone();
         let task = PreparedTask::new(task, backbone.tokenizer(), max_tokens)?;
         task.check_fits(prompt.rows(), backbone.context_length())?;
+        if head.is_none() {
+            task.check_verbalizers()?;
+        }
         Ok(Self { id, prompt, head, task })
     }
 

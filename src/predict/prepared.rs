@@ -2,7 +2,7 @@
 
 use crate::backbone::LabelTrie;
 use crate::error::{Error, Result, Status, fail};
-use crate::limits::MAX_FIELD_BYTES;
+use crate::limits::{MAX_ANSWER_TOKENS, MAX_FIELD_BYTES};
 use crate::task::{Example, Task};
 use crate::text::{Template, Tokenizer};
 
@@ -53,6 +53,21 @@ impl PreparedTask {
                 self.max_tokens
             ),
         )
+    }
+
+    /// Checks that labels can be read off their verbalizers, as they are where there is no label head.
+    ///
+    /// Errors: `InvalidTask` when all verbalizers together have more than [`MAX_ANSWER_TOKENS`] tokens.
+    pub fn check_verbalizers(&self) -> Result<()> {
+        let rows = self.trie.most_rows();
+        if rows <= MAX_ANSWER_TOKENS {
+            return Ok(());
+        }
+        let message = format!(
+            "the verbalizers of all labels have {rows} tokens together, at most {MAX_ANSWER_TOKENS} can be read off; shorten \
+             them, or adapt with a label head (answer_loss)"
+        );
+        fail(Status::InvalidTask, message)
     }
 
     /// Token ids of `example` in the template, cut to the most tokens.

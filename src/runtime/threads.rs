@@ -48,11 +48,12 @@ impl Threads {
 
     /// Runs `work` on a thread of the pool, so that every [`Threads::run`] inside starts without a change of thread. As many
     /// calls as there are threads are inside at a time, the others wait for their turn: a worker that waits for a part of its
-    /// call begins another call meanwhile, on the same stack.
+    /// call begins another call meanwhile, on the same stack. Workers of the caller's own rayon pools take no turn: they as well
+    /// begin other work while they wait, which must not wait for them.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
             Some(pool) if !self.is_inside() => {
-                let _turn = pool.turns.wait();
+                let _turn = rayon::current_thread_index().is_none().then(|| pool.turns.wait());
                 pool.workers.install(work)
             }
             _ => work(),
@@ -80,5 +81,28 @@ impl Threads {
 
     fn is_inside(&self) -> bool {
         self.pool.as_ref().is_some_and(|pool| pool.workers.current_thread_index().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn callers_of_all_kinds_get_in() {
+        let (threads, served) = (Threads::new(2).unwrap(), AtomicUsize::new(0));
+        let call = |_| {
+            threads.enter(|| std::thread::sleep(Duration::from_millis(1)));
+            served.fetch_add(1, Ordering::SeqCst);
+        };
+        // A pool of the caller's, whose workers begin the next call while they wait for one.
+        let outer = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        outer.install(|| (0..64).into_par_iter().for_each(call));
+        std::thread::scope(|scope| (0..16).for_each(|at| drop(scope.spawn(move || call(at)))));
+        threads.enter(|| call(0));
+        assert_eq!(served.into_inner(), 64 + 16 + 1);
     }
 }

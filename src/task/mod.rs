@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, Status, fail};
-use crate::limits::{MAX_ANSWER_TOKENS, MAX_JSON_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_VERBALIZER_TOKENS};
+use crate::limits::{MAX_JSON_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_VERBALIZER_TOKENS};
 use crate::text::{Template, Tokenizer};
 
 pub use row::Example;
@@ -140,14 +140,6 @@ impl Task {
                 );
             }
             all.push(ids);
-        }
-        let tokens = all.iter().map(Vec::len).sum::<usize>();
-        if tokens > MAX_ANSWER_TOKENS {
-            let message = format!(
-                "the verbalizers of all labels take {tokens} tokens together, at most {MAX_ANSWER_TOKENS} are accepted; shorten \
-                 them"
-            );
-            return fail(Status::InvalidTask, message);
         }
         Ok(all)
     }

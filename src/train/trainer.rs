@@ -204,9 +204,13 @@ impl Trainer<'_> {
     }
 
     fn recipe(&self) -> Value {
+        self.recipe_with(self.options)
+    }
+
+    fn recipe_with(&self, options: &TrainOptions) -> Value {
         let products = self.backbone.isa().products();
         let tasks = self.source.recipe();
-        json!({ "options": self.options, "tasks": tasks, "start": self.start.recipe, "products": products })
+        json!({ "options": options, "tasks": tasks, "start": self.start.recipe, "products": products })
     }
 
     /// Everything that the steps depend on, as text.
@@ -219,7 +223,8 @@ impl Trainer<'_> {
         let start = format!("{:x}", start.finalize());
         let backbone = self.backbone.fingerprint();
         let corpus = self.source.corpus_digest();
-        json!({ "recipe": self.recipe(), "backbone": backbone, "corpus": corpus, "start": start }).to_string()
+        let recipe = self.recipe_with(&TrainOptions { start_share: 0.0, ..self.options.clone() });
+        json!({ "recipe": recipe, "backbone": backbone, "corpus": corpus, "start": start }).to_string()
     }
 }
 

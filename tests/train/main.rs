@@ -83,7 +83,10 @@ fn ablations_change_what_they_say() {
     for more in [&["--similarity", "constant"][..], &["--formats", "cloze"], &["--last-task"], &["--seed", "2"]] {
         assert_ne!(bundle(more).prompt(), base.prompt(), "{more:?}");
     }
-    let start = bundle(&["--start-share", "1"]);
+    let again = Run::new(160);
+    again.succeed(&["--steps", "3"]);
+    again.succeed(&["--steps", "3", "--resume", "--start-share", "1"]);
+    let start = Bundle::load(again.path("b.supmer")).unwrap();
     for ((half, start), trained) in bundle(&["--start-share", "0.5"])
         .prompt()
         .values()

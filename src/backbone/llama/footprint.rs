@@ -9,13 +9,16 @@ use crate::backbone::weights::FrozenMatrix;
 impl Llama {
     pub(super) fn bytes(&self) -> Footprint {
         let config = &self.source.config;
+        let logit_row = 4 * config.vocabulary;
         // A scoring pass reads the prompt from its state, and only answers of several tokens need the whole head.
-        let scoring = PassBytes { shared_prompt_row: 0, ..self.pass_bytes(false) };
+        let pass = self.pass_bytes(false);
+        let scoring = PassBytes { shared_prompt_row: 0, answer_row: pass.answer_row - logit_row, ..pass };
         Footprint {
             weights: weight_bytes(&self.source),
             state_row: 4 * config.layers * 2 * heads(config).key_width(),
             training: self.pass_bytes(true),
             scoring,
+            logit_row,
         }
     }
 

@@ -3,14 +3,12 @@
 use super::Llama;
 use super::layer::resize;
 use crate::backbone::Sequence;
+use crate::backbone::footprint::LOGIT_ROWS;
 use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::error::Result;
 use crate::kernels::linear::{self, Output};
 use crate::kernels::{cross_entropy, rms_norm};
 use crate::label_head::LabelHead;
-
-/// Rows whose logits over the whole vocabulary are held at a time.
-const LOGIT_ROWS: usize = 64;
 
 /// Buffers of the head.
 #[derive(Default)]

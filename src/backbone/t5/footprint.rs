@@ -9,11 +9,13 @@ use crate::backbone::weights::FrozenMatrix;
 impl T5 {
     pub(super) fn bytes(&self) -> Footprint {
         let config = &self.network.config;
+        let (logit_row, pass) = (4 * 2 * config.vocabulary, pass_bytes(config, false));
         Footprint {
             weights: weight_bytes(&self.network.weights),
             state_row: 4 * config.width,
             training: pass_bytes(config, true),
-            scoring: pass_bytes(config, false),
+            scoring: PassBytes { answer_row: pass.answer_row - logit_row, ..pass },
+            logit_row,
         }
     }
 }

@@ -4,14 +4,13 @@ use std::any::Any;
 
 use super::T5;
 use super::batch::Example;
+use crate::backbone::footprint::LOGIT_ROWS;
 use crate::backbone::{LabelTrie, PromptState, Readout};
 use crate::error::{Error, Result, Status, fail};
 use crate::kernels::cross_entropy;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 
-/// Rows whose whole-vocabulary logits are held at a time.
-const LOGIT_ROWS: usize = 64;
 /// Decoder rows before the answer: the start id and the sentinel, which predicts the answer's first token.
 pub(super) const PREFIX_ROWS: usize = 2;
 

@@ -1,5 +1,7 @@
 //! Merges the cells into `results.json`, a table for people and, where asked for, every row's probabilities.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use supmer::{Error, Status};
@@ -57,7 +59,6 @@ fn describe(arguments: &Arguments, plan: &Plan, measured: &[Measured]) -> Outcom
     let mut settings = json!({
         "model": arguments.model.model.file_name().map(|n| n.to_string_lossy()),
         "weights": arguments.model.weights.name(),
-        "threads": arguments.model.threads,
         "shots": arguments.shots,
         "seeds": arguments.seeds,
         "max_test": arguments.max_test,
@@ -109,6 +110,7 @@ impl Measured {
             "adapt_seconds": self.mean(|cell| cell.adapt_seconds),
             "predict_seconds": self.mean(|cell| cell.predict_seconds),
             "peak_bytes": self.peak_bytes(),
+            "threads": self.cells.iter().map(|cell| cell.threads).collect::<BTreeSet<_>>(),
         });
         let steps = self.steps();
         if !steps.is_empty() {

@@ -131,8 +131,9 @@ pub fn cells_of(folders: &[PathBuf]) -> Outcome<Vec<(PathBuf, Cell)>> {
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
         for path in paths {
-            let cell =
-                cell::read(&path).ok_or_else(|| refused(&path, "is no cell of supmer eval, or a damaged one"))?;
+            let cell = cell::read(&path).ok_or_else(|| {
+                refused(&path, "is no cell of supmer eval, a damaged one, or of an older program; take it away")
+            })?;
             cells.push((path, named(cell)));
         }
     }
