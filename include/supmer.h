@@ -1387,8 +1387,9 @@ supmer_status supmer_predict_options_init(supmer_predict_options *options, size_
  * - `options`: NULL for all defaults.
  * - `probabilities`, `capacity`: receive one value per label; room for fewer is an error, (NULL, 0) leaves them out.
  * - `label`: receives the position of the best label or `SUPMER_ABSTAINED`; NULL leaves it out.
- * - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens, or are too long),
- *   `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`, `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Errors: `BACKBONE_MISMATCH`, `INVALID_TASK` (the adapter's labels are not told apart by this model's tokens, or are
+ *   too long), `INVALID_EXAMPLE`, `INVALID_OPTION`, `TOO_LARGE`, `NOT_FINITE`, `CANCELLED`, `INVALID_ARGUMENT`,
+ *   `INVALID_UTF8`.
  * - Threads: any; calls may share model and adapter.
  * - Since: 0.1.0
  */
@@ -1427,8 +1428,8 @@ supmer_status supmer_predict_row_json(const supmer_model *model,
  *
  * - `model`, `adapter`, `options`: as for `supmer_predict`.
  * - `blob`, `blob_length`: all texts, one after another.
- * - `offsets`, `count`: at most 10,000,000 texts; `count + 1` positions in `blob`, none below the one before; text i is the bytes from
- *   `offsets[i]` up to `offsets[i + 1]`.
+ * - `offsets`, `count`: at most 10,000,000 texts; `count + 1` positions in `blob`, none below the one before; text i is
+ *   the bytes from `offsets[i]` up to `offsets[i + 1]`.
  * - `probabilities`, `capacity`: receive `count` times one value per label, text by text; room for fewer is an error,
  *   (NULL, 0) leaves them out.
  * - `labels`: receives `count` positions of the best label or `SUPMER_ABSTAINED`; NULL leaves them out.

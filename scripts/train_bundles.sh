@@ -39,7 +39,8 @@ train() {
     cp "$run/bundle.supmer" "$bundle"
 }
 
-# The shipped bundle, then the same with fewer steps, and what differs from that in one thing each.
+# The shipped bundle, then the same with fewer steps, and what differs from that in one thing each; constant-mixing differs in
+# one thing from curriculum.
 all=topic=1,cloze=1,nsp=0.5,scsp=0.5
 for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum constant-mixing}"; do
     for name in $names; do

@@ -27,7 +27,7 @@ pub struct PassBytes {
     pub prompt_row: usize,
     /// A token of the text.
     pub text_row: usize,
-    /// A row that the head reads over the whole vocabulary, its own activations included (of a scoring pass, nothing else).
+    /// A row that the head reads over the whole vocabulary: its own activations, and in a pass with its gradient its logits.
     pub answer_row: usize,
 }
 

@@ -52,9 +52,10 @@ impl LabelTrie {
         self.tokens.is_empty()
     }
 
-    /// Rows that scoring adds to a text at most, every label read by itself; none where the text's last row scores all.
+    /// Rows that scoring adds to a text at most, in any backbone: every label read by itself, with a row before it; none
+    /// where the text's last row scores all.
     pub fn most_rows(&self) -> usize {
-        if self.is_single_token() { 0 } else { self.labels.iter().map(Vec::len).sum() }
+        if self.is_single_token() { 0 } else { self.labels.iter().map(|label| label.len() + 1).sum() }
     }
 
     fn add_row(&mut self, parent: Option<usize>, token: u32) -> usize {

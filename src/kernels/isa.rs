@@ -17,8 +17,9 @@ pub enum Isa {
     /// AVX-512 F, BW, DQ and VL (x86-64).
     Avx512,
     /// AMX tiles of bf16 for products with weights, AVX-512 for the rest (x86-64 Linux). Every f32 value is split into
-    /// three bf16 parts, weights into two where those hold them, and six or five products of parts keep f32 precision. Only on request: the system is asked for the tiles'
-    /// state, and the permission holds for the whole process, whose signal stacks must then have room for it.
+    /// three bf16 parts, weights into two where those hold them, and six or five products of parts keep f32 precision.
+    /// Only on request: the system is asked for the tiles' state, and the permission holds for the whole process, whose
+    /// signal stacks must then have room for it.
     Amx,
     /// As [`Isa::Amx`], but both factors of a product with weights are rounded to one bf16 value, 8 bits, and summed in
     /// f32: one product for five or six. Fastest, and not f32: results move in their third digit.

@@ -59,12 +59,12 @@ impl PreparedTask {
     ///
     /// Errors: `InvalidTask` when all verbalizers together have more than [`MAX_ANSWER_TOKENS`] tokens.
     pub fn check_verbalizers(&self) -> Result<()> {
-        let rows = self.trie.most_rows();
-        if rows <= MAX_ANSWER_TOKENS {
+        let tokens = self.verbalizers.iter().map(Vec::len).sum::<usize>();
+        if tokens <= MAX_ANSWER_TOKENS {
             return Ok(());
         }
         let message = format!(
-            "the verbalizers of all labels have {rows} tokens together, at most {MAX_ANSWER_TOKENS} can be read off; shorten \
+            "the verbalizers of all labels have {tokens} tokens together, at most {MAX_ANSWER_TOKENS} can be read off; shorten \
              them, or adapt with a label head (answer_loss)"
         );
         fail(Status::InvalidTask, message)

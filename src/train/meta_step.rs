@@ -21,7 +21,7 @@ use crate::soft_prompt::SoftPrompt;
 /// Inner steps that may be asked for.
 pub(super) const INNER_STEPS: RangeInclusive<usize> = 1..=100;
 /// s of gradients that have nothing in common.
-const CONSTANT_SIMILARITY: f64 = 0.5;
+const UNRELATED: f64 = 0.5;
 
 /// Which tasks of a step move theta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,7 +209,7 @@ impl MetaState {
     ) -> Result<MetaRecord> {
         tasks.iter().try_for_each(|task| check(task, options))?;
         let beta_b = options.curriculum.b(match options.similarity {
-            Similarity::Constant => CONSTANT_SIMILARITY,
+            Similarity::Constant => UNRELATED,
             Similarity::Live | Similarity::Dead => self.similarity.value(),
         });
         let mut prompt_gradient = vec![0.0; self.prompt.values().len()];
@@ -307,7 +307,7 @@ impl MetaState {
             gradient.iter_mut().zip(&made.gradient).for_each(|(sum, g)| *sum += share * g);
         }
         let similarity = match options.similarity {
-            Similarity::Dead if !first_ever => CONSTANT_SIMILARITY,
+            Similarity::Dead if !first_ever => UNRELATED,
             _ => row_similarity(&gradient, &adapted.direction(), self.prompt.width()),
         };
         let (first, count) = (&adapted.steps[0], adapted.steps.len());

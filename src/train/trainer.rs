@@ -198,16 +198,12 @@ impl Trainer<'_> {
             fingerprint: Some(self.backbone.fingerprint().clone()),
             adaptation: self.advice,
             corpus_digest: self.source.corpus_digest(),
-            recipe: json!({ "train": self.recipe(), "steps_done": state.step }),
+            recipe: json!({ "train": self.recipe(self.options), "steps_done": state.step }),
         };
         Bundle::new(prompt, phi.map(|regularizer| Regularization { regularizer, rescaling }), origin)
     }
 
-    fn recipe(&self) -> Value {
-        self.recipe_with(self.options)
-    }
-
-    fn recipe_with(&self, options: &TrainOptions) -> Value {
+    fn recipe(&self, options: &TrainOptions) -> Value {
         let products = self.backbone.isa().products();
         let tasks = self.source.recipe();
         json!({ "options": options, "tasks": tasks, "start": self.start.recipe, "products": products })
@@ -223,7 +219,7 @@ impl Trainer<'_> {
         let start = format!("{:x}", start.finalize());
         let backbone = self.backbone.fingerprint();
         let corpus = self.source.corpus_digest();
-        let recipe = self.recipe_with(&TrainOptions { start_share: 0.0, ..self.options.clone() });
+        let recipe = self.recipe(&TrainOptions { start_share: 0.0, ..self.options.clone() });
         json!({ "recipe": recipe, "backbone": backbone, "corpus": corpus, "start": start }).to_string()
     }
 }

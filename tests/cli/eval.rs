@@ -67,6 +67,17 @@ fn what_is_measured_again_for_more_keeps_what_it_had() {
     assert_eq!(steps.keys().collect::<Vec<_>>(), ["0", "1", "2"]);
 }
 
+#[test]
+fn the_results_that_are_kept_here_make_a_page() {
+    let scratch = Scratch::new();
+    let kept = |name: &str| format!("{}/docs/results/{name}", env!("CARGO_MANIFEST_DIR"));
+    let (cells, trials, page) = (kept("cells"), kept("trials"), scratch.path("RESULTS.md"));
+    let made = ["results", "--cells", &cells, "--trials", &trials, "--out", &page, "--method", "prompt-tuning"];
+    assert_success(&supmer(&made));
+    let text = scratch.read("RESULTS.md");
+    assert!(text.contains("\n| trec | ") && text.contains("\n| prompt-tuning | 100 | 0.02 | - | 4 | 8 | "), "{text}");
+}
+
 fn check_splits(scratch: &Scratch) {
     assert_eq!(parsed(&scratch.read("splits/task.json")), parsed(TASK));
     let settings = parsed(&scratch.read("splits/settings.json"));

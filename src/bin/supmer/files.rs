@@ -22,10 +22,11 @@ impl NewFile {
     pub fn create(path: &Path) -> Outcome<Self> {
         check_place(path)?;
         let special = path.metadata().is_ok_and(|m| !m.is_file());
-        let beside = (!special).then(|| beside(path));
-        let target = beside.as_deref().unwrap_or(path);
-        let file = File::create(target).map_err(at(path))?;
-        Ok(Self { writer: BufWriter::new(file), path: path.to_owned(), beside })
+        // A link stays: what it leads to is replaced.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let beside = (!special).then(|| beside(&path));
+        let file = File::create(beside.as_deref().unwrap_or(&path)).map_err(at(&path))?;
+        Ok(Self { writer: BufWriter::new(file), path, beside })
     }
 
     /// Appends `bytes`.
@@ -85,6 +86,18 @@ fn beside(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("v3.json"), folder.path().join("current.json"));
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink("v3.json", &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert!(link.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
+    }
 
     #[test]
     fn a_dropped_file_leaves_the_old_one_and_no_rest() {

@@ -155,7 +155,8 @@ fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
 
 fn cost(scores: &Scores) -> String {
     let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, mean over tasks \
-                 and seeds, with so many threads (0 = every core) beside whatever else ran; the peak is the largest of a process.\n";
+                 and seeds, with so many threads (0 = every core) and whatever else ran; the peak is the largest of a \
+                 process.\n";
     let names = ["Method", "Adaptation, s", "100 predictions, s", "Peak memory", "Threads"];
     let mut table = Table::new(title, names);
     for method in scores.methods() {
