@@ -90,7 +90,8 @@ cell() {
 }
 
 page() {
-    "$supmer" results --cells "$results/cells" --trials "$results/trials" --out "$page"
+    "$supmer" results --cells "$results/cells" --trials "$results/trials" --out "$page" \
+        --baseline prompt-tuning --baseline text-init+head
 }
 
 scratch=$(mktemp -d)

@@ -5,11 +5,14 @@
 #
 # WORK keeps a folder for each run, and in `bundles` what comes out. A run that was stopped goes on, one that is done is left
 # alone; smollm2-135m embeds the sentences for all. INSTRUCTIONS in the environment is the option of that name: the bundles of
-# docs/RESULTS.md were trained with amx-bf16, where the processor has it the fastest; others give other bytes.
+# docs/RESULTS.md were trained with amx-bf16, where the processor has it the fastest; others give other bytes. THREADS is the
+# option of that name, and changes no byte.
 set -euo pipefail
 
 supmer=$1 model=$2 encoder=$3 corpus=$4 work=$5
 shift 5
+# The sentence encoder runs on the command's own threads; candle's would stand in their way.
+export CANDLE_NUM_THREADS=1
 instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.
 '
 
@@ -31,7 +34,7 @@ train() {
     "$supmer" train --model "$model" --encoder "$encoder" --corpus "$corpus" --run "$run" --out "$run/bundle.supmer" \
         --files wikipedia_wikitext2.txt factbook.txt fiction.txt science_darwin.txt web_ewt.txt mixed_masc.txt speeches.txt \
         customer_service_sgd.txt technical_rustbook.txt \
-        --instructions "${INSTRUCTIONS:-auto}" --answer-loss head --init-text "$instruction" \
+        --instructions "${INSTRUCTIONS:-auto}" --threads "${THREADS:-0}" --answer-loss head --init-text "$instruction" \
         --formats "$formats" --mix-formats --support 16 --query 16 --query-batch 16 --max-tokens 96 \
         --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps "$steps" --average-over 50 --start-share 0.5 \
         --validate-every 100 --validation-tasks 6 --checkpoint-every 25 --advise-steps 50 --advise-rate 0.003 \

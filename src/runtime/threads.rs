@@ -23,16 +23,20 @@ impl Threads {
     ///
     /// Errors: `InvalidOption` above [`MAX_THREADS`].
     pub fn new(count: usize) -> Result<Self> {
-        if count > MAX_THREADS {
-            return fail(Status::InvalidOption, format!("thread_count is at most {MAX_THREADS}, {count} was given"));
+        match number(count)? {
+            1 => Ok(Self { pool: None, count: 1 }),
+            count => Self::started(count),
         }
-        let count = match count {
-            0 => std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
-            n => n,
-        };
-        if count == 1 {
-            return Ok(Self { pool: None, count });
-        }
+    }
+
+    /// As [`Threads::new`], but a single thread is started as well: work that spreads itself over the rayon pool it runs
+    /// in would otherwise take every core.
+    #[cfg(feature = "train")]
+    pub fn apart(count: usize) -> Result<Self> {
+        Self::started(number(count)?)
+    }
+
+    fn started(count: usize) -> Result<Self> {
         let workers = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
             .thread_name(|i| format!("supmer-{i}"))
@@ -84,6 +88,15 @@ impl Threads {
     }
 }
 
+/// How many threads `count` asks for.
+fn number(count: usize) -> Result<usize> {
+    match count {
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)),
+        1..=MAX_THREADS => Ok(count),
+        _ => fail(Status::InvalidOption, format!("thread_count is at most {MAX_THREADS}, {count} was given")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -104,5 +117,13 @@ mod tests {
         std::thread::scope(|scope| (0..16).for_each(|at| drop(scope.spawn(move || call(at)))));
         threads.enter(|| call(0));
         assert_eq!(served.into_inner(), 64 + 16 + 1);
+    }
+
+    #[cfg(feature = "train")]
+    #[test]
+    fn one_thread_apart_holds_what_would_spread() {
+        let threads = Threads::apart(1).unwrap();
+        assert_eq!(threads.enter(rayon::current_num_threads), 1);
+        assert_eq!(Threads::apart(257).err().unwrap().status(), Status::InvalidOption);
     }
 }

@@ -191,7 +191,7 @@ fn a_trial_never_reads_the_test_file_and_its_cells_make_no_page() {
     assert!(!Path::new(&page).exists());
     assert_success(&supmer(&[line.as_slice(), &[&cells]].concat()));
     assert!(
-        scratch.read("page.md").contains("| prompt-tuning | 2 | 0.005 | - | 1 | 1 |"),
+        scratch.read("page.md").contains("| prompt-tuning | 2 | 0.02 | - | 1 | 1 |"),
         "{}",
         scratch.read("page.md")
     );

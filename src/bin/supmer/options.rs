@@ -148,7 +148,8 @@ pub struct AdaptArguments {
     /// Optimizer steps [default: 100, or what the bundle advises]
     #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
-    /// First learning rate of AdamW, which decays linearly to 0 [default: 0.005, or what the bundle advises]
+    /// First learning rate of AdamW, which decays linearly to 0; 0.003 does better with --answer-loss head [default: 0.02, or
+    /// what the bundle advises]
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f32>,
     /// Examples a step [default: 8, or what the bundle advises]

@@ -37,7 +37,7 @@ impl MiniLm {
     /// Errors: `InvalidOption` for too many threads; `NotFound` for a missing file, `CorruptFile` for one that is no BERT's,
     /// `TooLarge`, `Io`.
     pub fn load(folder: &Path, thread_count: usize) -> Result<Self> {
-        let threads = Threads::new(thread_count)?;
+        let threads = Threads::apart(thread_count)?;
         let (config_path, tokenizer_path) = (folder.join("config.json"), folder.join("tokenizer.json"));
         let weights_path = folder.join("model.safetensors");
         let config = mapped::read(&config_path, MAX_JSON_BYTES)?;

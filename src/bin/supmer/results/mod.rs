@@ -31,9 +31,9 @@ pub struct Arguments {
     /// The method that the page is about; one without a bundle and with a loss of its own is METHOD+LOSS, as prompt-tuning+head
     #[arg(long, value_name = "METHOD", default_value = "supmer")]
     method: String,
-    /// The method that all others are compared with
-    #[arg(long, value_name = "METHOD", default_value = "prompt-tuning")]
-    baseline: String,
+    /// A method that all others are compared with; may be repeated, the first is the goal of the curves over steps
+    #[arg(long = "baseline", value_name = "METHOD", default_value = "prompt-tuning")]
+    baselines: Vec<String>,
 }
 
 /// Reads the cells and writes the page.
@@ -41,13 +41,13 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
     files::check_place(&arguments.out)?;
     let scores = Scores::read(&arguments.cells)?;
     let trials = Trials::read(&arguments.trials)?;
-    for method in [&arguments.method, &arguments.baseline] {
+    for method in std::iter::once(&arguments.method).chain(&arguments.baselines) {
         if !scores.methods().contains(&method.as_str()) {
             let known = scores.methods().join(", ");
             return Err(Failure::Usage(format!("no cell is of method {method}; there are {known}")));
         }
     }
-    let page = page::write(&scores, &trials, &arguments.method, &arguments.baseline);
+    let page = page::write(&scores, &trials, &arguments.method, &arguments.baselines);
     files::write(&arguments.out, page.as_bytes())?;
     console.note(&format!("wrote {} from {} cells", arguments.out.display(), scores.all().count()));
     Ok(())

@@ -18,20 +18,14 @@ const ENCODER: &str = "minilm-logreg";
 /// What stands where there is no number.
 pub const NONE: &str = "-";
 
-/// The whole page: `method` and all others, compared with `baseline`, and what the settings were chosen from.
-pub fn write(scores: &Scores, trials: &Trials, method: &str, baseline: &str) -> String {
-    let sections = [
-        introduction(scores),
-        accuracies(scores),
-        settings(scores),
-        trials.section(),
-        differences(scores, baseline),
-        per_task(scores, method, baseline),
-        spread(scores),
-        steps(scores, method, baseline),
-        cost(scores),
-        advice(scores, method),
-    ];
+/// The whole page: all methods, compared with each of `baselines`, of which the first is the goal of the curves, and what
+/// the settings were chosen from.
+pub fn write(scores: &Scores, trials: &Trials, method: &str, baselines: &[String]) -> String {
+    let mut sections = vec![introduction(scores), accuracies(scores), settings(scores), trials.section()];
+    sections.extend(baselines.iter().map(|baseline| differences(scores, baseline)));
+    sections.extend([per_task(scores, method, baselines), spread(scores)]);
+    sections.extend(baselines.first().map(|baseline| steps(scores, method, baseline)));
+    sections.extend([cost(scores), advice(scores, method)]);
     sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -104,14 +98,19 @@ fn differences(scores: &Scores, baseline: &str) -> String {
     table.text_if_filled()
 }
 
-fn per_task(scores: &Scores, method: &str, baseline: &str) -> String {
-    let Some(compared) = Comparison::of(scores, method, baseline) else { return String::new() };
-    let title = format!("## {method} against {baseline}, task by task\n\nPoints of accuracy, paired by seed.\n");
-    let mut table = Table::new(&title, ["Task", "Difference"]);
-    for (task, difference) in &compared.per_task {
-        table.row(task, [signed(*difference)]);
+fn per_task(scores: &Scores, method: &str, baselines: &[String]) -> String {
+    let others: Vec<&str> = baselines.iter().map(String::as_str).filter(|name| *name != method).collect();
+    let title = format!("## {method} task by task\n\nPoints of accuracy above each, paired by seed.\n");
+    let mut table = Table::new(&title, std::iter::once("Task").chain(others.iter().copied()));
+    let compared: Vec<Option<Comparison>> = others.iter().map(|name| Comparison::of(scores, method, name)).collect();
+    for task in scores.tasks() {
+        let of = |compared: &Comparison| compared.per_task.iter().find(|(name, _)| name == task).map(|(_, d)| *d);
+        let differences: Vec<Option<Summary>> = compared.iter().map(|of_one| of_one.as_ref().and_then(of)).collect();
+        if differences.iter().any(Option::is_some) {
+            table.row(task, differences.into_iter().map(|difference| difference.map_or(NONE.to_owned(), signed)));
+        }
     }
-    table.text
+    table.text_if_filled()
 }
 
 fn spread(scores: &Scores) -> String {
@@ -301,12 +300,15 @@ mod tests {
 
     #[test]
     fn the_page_holds_means_differences_and_advice() {
-        let page = write(&scores(), &Trials::default(), "supmer", "prompt-tuning");
+        let baselines = ["prompt-tuning", ENCODER].map(str::to_owned);
+        let page = write(&scores(), &Trials::default(), "supmer", &baselines);
         for line in [
             "| Task | minilm-logreg | prompt-tuning | supmer |",
             "| x | 90.0 ± 0.0 | 60.0 ± 127.1 | 70.0 ± 127.1 |",
             "| mean over tasks | 65.0 ± 0.0 | 55.0 ± 63.5 | 60.0 ± 63.5 |",
             "| supmer | 2 | 2 | +5.0 | +5.0 to +5.0 | +0.0 to +10.0 |",
+            "| Task | prompt-tuning | minilm-logreg |",
+            "| y | +0.0 ± 0.0 | +10.0 ± 0.0 |",
             "The interval is below zero on none of these tasks",
             "It is above zero on y. It does not decide on x.",
         ] {
