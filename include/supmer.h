@@ -1161,8 +1161,8 @@ typedef struct {
      */
     uint32_t max_tokens;
     /**
-     * First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.02; with
-     * `answer_loss` SUPMER_ANSWER_LOSS_HEAD give 0.003, which does better).
+     * First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.02, or what the
+     * bundle advises; for `SUPMER_ANSWER_LOSS_HEAD` without a bundle trials chose 0.003).
      */
     float learning_rate;
     /**

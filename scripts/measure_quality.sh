@@ -22,8 +22,7 @@ tasks=${TASKS:-trec subj sst2 agnews banking10 amazon_books rte mrpc}
 # The seeds of all methods, and those that prompt-tuning and supmer are measured with beside them.
 seeds="13 21 42 87 100"
 more_seeds="7 29 55 64 91"
-# For prompt tuning: what the trials in docs/results chose. For every start with a label head: to be set to what its trials
-# choose, which have not been run in full yet. A bundle advises its own.
+# What the trials in docs/results chose, for prompt tuning and for every start with a label head. A bundle advises its own.
 plain=(--steps 100 --learning-rate 0.02)
 head=(--answer-loss head --steps 50 --learning-rate 0.003)
 instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.

@@ -64,8 +64,8 @@ pub struct supmer_adapt_options {
     /// Most tokens of a filled template; longer ones are cut inside their longest field. At most
     /// 16,777,216 (default 256).
     pub max_tokens: u32,
-    /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.02; with
-    /// `answer_loss` SUPMER_ANSWER_LOSS_HEAD give 0.003, which does better).
+    /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.02, or what the
+    /// bundle advises; for `SUPMER_ANSWER_LOSS_HEAD` without a bundle trials chose 0.003).
     pub learning_rate: f32,
     /// Largest norm of the gradient, at most 1e6 (default 1); negative = no clipping.
     pub clip_norm: f32,

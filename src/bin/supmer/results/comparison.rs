@@ -38,6 +38,11 @@ impl Comparison {
             seeds: seeds.len(),
         })
     }
+
+    /// The difference on `task`; none where it was not compared.
+    pub fn difference(&self, task: &str) -> Option<Summary> {
+        self.per_task.iter().find(|(name, _)| name == task).map(|(_, difference)| *difference)
+    }
 }
 
 /// The mean over tasks of every seed, of a table of tasks x seeds.

@@ -104,8 +104,8 @@ fn per_task(scores: &Scores, method: &str, baselines: &[String]) -> String {
     let mut table = Table::new(&title, std::iter::once("Task").chain(others.iter().copied()));
     let compared: Vec<Option<Comparison>> = others.iter().map(|name| Comparison::of(scores, method, name)).collect();
     for task in scores.tasks() {
-        let of = |compared: &Comparison| compared.per_task.iter().find(|(name, _)| name == task).map(|(_, d)| *d);
-        let differences: Vec<Option<Summary>> = compared.iter().map(|of_one| of_one.as_ref().and_then(of)).collect();
+        let of = |compared: &Option<Comparison>| compared.as_ref()?.difference(task);
+        let differences: Vec<Option<Summary>> = compared.iter().map(of).collect();
         if differences.iter().any(Option::is_some) {
             table.row(task, differences.into_iter().map(|difference| difference.map_or(NONE.to_owned(), signed)));
         }
@@ -193,8 +193,8 @@ fn advice(scores: &Scores, method: &str) -> String {
     let list = |tasks: &[&str]| if tasks.is_empty() { "none of these tasks".to_owned() } else { tasks.join(", ") };
     let seconds = |method: &str| values(scores.of_method(method), |cell| cell.adapt_seconds).map_or(0.0, |s| s.mean);
     format!(
-        "{}\nThe interval is below zero on {}: for tasks like these take the sentence encoder. It is above zero on {}. It \
-         does not decide on {}. Learning a task takes {:.1} s with {method} and {:.1} s with the sentence encoder.\n",
+        "{}\nFor tasks where the interval is below zero take the sentence encoder: {}. It is above zero on {}, and does not \
+         decide on {}. Learning a task takes {:.1} s with {method} and {:.1} s with the sentence encoder.\n",
         table.text,
         list(&worse),
         list(&better),
@@ -309,8 +309,7 @@ mod tests {
             "| supmer | 2 | 2 | +5.0 | +5.0 to +5.0 | +0.0 to +10.0 |",
             "| Task | prompt-tuning | minilm-logreg |",
             "| y | +0.0 ± 0.0 | +10.0 ± 0.0 |",
-            "The interval is below zero on none of these tasks",
-            "It is above zero on y. It does not decide on x.",
+            "take the sentence encoder: none of these tasks. It is above zero on y, and does not decide on x.",
         ] {
             assert!(page.contains(line), "{line} is missing:\n{page}");
         }
