@@ -1484,7 +1484,8 @@ supmer_status supmer_predict_mixed(const supmer_model *model,
  */
 
 /**
- * How to train. 0 (or NULL) in a field is the default for the model's family.
+ * How to train. 0 (or NULL) in a field is the default for the model's family: for decoder-only models the recipe of the
+ * bundle that is shipped, for T5 what was published.
  */
 typedef struct {
     /**
@@ -1513,7 +1514,7 @@ typedef struct {
     size_t encoder_length;
     /**
      * How often each format of anchor tasks is drawn, such as "nsp=1,scss=2", UTF-8; those not named are off. Known: nsp,
-     * nss, scsp, scss, scc, topic, cloze. NULL = all (T5: the first five).
+     * nss, scsp, scss, scc, topic, cloze. NULL = "topic,cloze,nsp=0.5,scsp=0.5" (T5: the first five).
      */
     const char *formats;
     /**
@@ -1521,12 +1522,13 @@ typedef struct {
      */
     size_t formats_length;
     /**
-     * Start from this bundle's prompt and regularizer, with `prompt_length` and `rank` 0; NULL = from rows of the
-     * vocabulary and a random regularizer.
+     * Start from this bundle's prompt and regularizer, with `prompt_length` and `rank` 0; NULL = from the tokens of an
+     * instruction (T5: rows of the vocabulary) and a random regularizer.
      */
     const supmer_bundle *start_bundle;
     /**
-     * Meta steps.
+     * Meta steps; decoder-only models: 500, which take an hour or more on two cores with a model of 135
+     * million weights.
      */
     uint32_t steps;
     /**
@@ -1558,7 +1560,8 @@ typedef struct {
      */
     uint32_t checkpoint_every;
     /**
-     * Average the bundle over so many of the last steps.
+     * Average the bundle over so many of the last steps; decoder-only models: 50. Their prompt is then averaged with the
+     * one that it started from.
      */
     uint32_t average_over;
     /**
@@ -1579,7 +1582,7 @@ typedef struct {
     float phi_rate;
     /**
      * What the loss tells an answer apart from, in training and in the adaptation that the bundle advises: one of
-     * `SUPMER_ANSWER_LOSS_...`; AUTO = the whole vocabulary.
+     * `SUPMER_ANSWER_LOSS_...`; AUTO = label heads (T5: the whole vocabulary).
      */
     supmer_answer_loss answer_loss;
     /**

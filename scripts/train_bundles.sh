@@ -13,13 +13,11 @@ supmer=$1 model=$2 encoder=$3 corpus=$4 work=$5
 shift 5
 # The sentence encoder runs on the command's own threads; candle's would stand in their way.
 export CANDLE_NUM_THREADS=1
-instruction='Read the following text carefully. Then answer the question about it with the one word that fits best.
-'
 
-# train NAME STEPS FORMATS OPTIONS...: the recipe with so many steps, these formats of tasks, and OPTIONS
+# train NAME OPTIONS...: the recipe, which is the default of `supmer train`, with OPTIONS
 train() {
-    local name=$1 steps=$2 formats=$3
-    shift 3
+    local name=$1
+    shift
     local run=$work/runs/$name bundle=$work/bundles/$name.supmer
     [ -e "$bundle" ] && return
     mkdir -p "$run" "$work/bundles"
@@ -34,27 +32,23 @@ train() {
     "$supmer" train --model "$model" --encoder "$encoder" --corpus "$corpus" --run "$run" --out "$run/bundle.supmer" \
         --files wikipedia_wikitext2.txt factbook.txt fiction.txt science_darwin.txt web_ewt.txt mixed_masc.txt speeches.txt \
         customer_service_sgd.txt technical_rustbook.txt \
-        --instructions "${INSTRUCTIONS:-auto}" --threads "${THREADS:-0}" --answer-loss head --init-text "$instruction" \
-        --formats "$formats" --mix-formats --support 16 --query 16 --query-batch 16 --max-tokens 96 \
-        --inner-rate 0.5 --inner-clip 1 --prompt-rate 0.003 --steps "$steps" --average-over 50 --start-share 0.5 \
-        --validate-every 100 --validation-tasks 6 --checkpoint-every 25 --advise-steps 50 --advise-rate 0.003 \
+        --instructions "${INSTRUCTIONS:-auto}" --threads "${THREADS:-0}" \
         ${resume[@]+"${resume[@]}"} "$@"
     cp "$run/bundle.supmer" "$bundle"
 }
 
 # The shipped bundle, then the same with fewer steps, and what differs from that in one thing each; constant-mixing differs in
 # one thing from curriculum.
-all=topic=1,cloze=1,nsp=0.5,scsp=0.5
 for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum constant-mixing}"; do
     for name in $names; do
         case $name in
-        smollm2-135m) train "$name" 500 "$all" --no-mixing ;;
-        short) train "$name" 200 "$all" --no-mixing ;;
-        second-seed) train "$name" 200 "$all" --no-mixing --seed 2 ;;
-        no-psi) train "$name" 200 "$all" --no-mixing --rank 0 ;;
-        topic-only) train "$name" 200 topic=1 --no-mixing ;;
-        curriculum) train "$name" 200 "$all" ;;
-        constant-mixing) train "$name" 200 "$all" --similarity constant ;;
+        smollm2-135m) train "$name" ;;
+        short) train "$name" --steps 200 ;;
+        second-seed) train "$name" --steps 200 --seed 2 ;;
+        no-psi) train "$name" --steps 200 --rank 0 ;;
+        topic-only) train "$name" --steps 200 --formats topic ;;
+        curriculum) train "$name" --steps 200 --mixing ;;
+        constant-mixing) train "$name" --steps 200 --mixing --similarity constant ;;
         *) echo "there is no recipe $name" >&2 && exit 2 ;;
         esac
     done

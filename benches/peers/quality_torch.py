@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--splits", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--matmul", choices=("highest", "medium"), default="medium")
+    parser.add_argument("--matmul", choices=("highest", "medium"), default="highest")
     args = parser.parse_args()
 
     set_up_torch(args.threads, args.matmul)

@@ -17,13 +17,12 @@ use super::model::supmer_model;
 use super::options::{self, Options};
 use super::progress::{Listener, supmer_progress_callback};
 use super::status::supmer_status;
-use crate::adapt::AnswerLoss;
-use crate::bundle::Advice;
 use crate::error::{Result, Status, fail};
 use crate::runtime::{Cancel, Control};
-use crate::train::{PipelineOptions, train_bundle};
+use crate::train::{PipelineOptions, StartOptions, train_bundle};
 
-/// How to train. 0 (or NULL) in a field is the default for the model's family.
+/// How to train. 0 (or NULL) in a field is the default for the model's family: for decoder-only models the recipe of the
+/// bundle that is shipped, for T5 what was published.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct supmer_train_options {
@@ -40,14 +39,15 @@ pub struct supmer_train_options {
     /// Bytes of `encoder`.
     pub encoder_length: usize,
     /// How often each format of anchor tasks is drawn, such as "nsp=1,scss=2", UTF-8; those not named are off. Known: nsp,
-    /// nss, scsp, scss, scc, topic, cloze. NULL = all (T5: the first five).
+    /// nss, scsp, scss, scc, topic, cloze. NULL = "topic,cloze,nsp=0.5,scsp=0.5" (T5: the first five).
     pub formats: *const c_char,
     /// Bytes of `formats`.
     pub formats_length: usize,
-    /// Start from this bundle's prompt and regularizer, with `prompt_length` and `rank` 0; NULL = from rows of the
-    /// vocabulary and a random regularizer.
+    /// Start from this bundle's prompt and regularizer, with `prompt_length` and `rank` 0; NULL = from the tokens of an
+    /// instruction (T5: rows of the vocabulary) and a random regularizer.
     pub start_bundle: *const supmer_bundle,
-    /// Meta steps.
+    /// Meta steps; decoder-only models: 500, which take an hour or more on two cores with a model of 135
+    /// million weights.
     pub steps: u32,
     /// Tasks of one step.
     pub tasks_per_step: u32,
@@ -63,7 +63,8 @@ pub struct supmer_train_options {
     pub validate_every: u32,
     /// Steps between checkpoints.
     pub checkpoint_every: u32,
-    /// Average the bundle over so many of the last steps.
+    /// Average the bundle over so many of the last steps; decoder-only models: 50. Their prompt is then averaged with the
+    /// one that it started from.
     pub average_over: u32,
     /// 1 = go on from the folder's checkpoint, 0 = start.
     pub resume: u32,
@@ -74,7 +75,7 @@ pub struct supmer_train_options {
     /// First learning rate of the regularizer.
     pub phi_rate: f32,
     /// What the loss tells an answer apart from, in training and in the adaptation that the bundle advises: one of
-    /// `SUPMER_ANSWER_LOSS_...`; AUTO = the whole vocabulary.
+    /// `SUPMER_ANSWER_LOSS_...`; AUTO = label heads (T5: the whole vocabulary).
     pub answer_loss: supmer_answer_loss,
     /// Stops the call; NULL = nothing does.
     pub cancel: *const supmer_cancel,
@@ -175,7 +176,9 @@ impl supmer_train_options {
         // SAFETY: passed on to the caller.
         let start = unsafe { call.optional(self.start_bundle) }?;
         options.encoder = (!encoder.is_empty()).then(|| PathBuf::from(encoder));
-        options.start.bundle = start.map(|bundle| Arc::clone(bundle.bundle()));
+        if let Some(start) = start {
+            options.start = StartOptions { bundle: Some(Arc::clone(start.bundle())), ..StartOptions::default() };
+        }
         options.start.prompt_length = self.prompt_length as usize;
         match self.rank {
             0 => {}
@@ -215,11 +218,10 @@ impl supmer_train_options {
                 *field = given;
             }
         }
-        tasks.answer_loss = answer_loss(self.answer_loss, tasks.answer_loss)?;
-        train.meta.label_heads = tasks.answer_loss == AnswerLoss::Head;
-        options.advice = Some(Advice { answer_loss: tasks.answer_loss, ..Advice::default() });
         train.max_hours = self.max_hours;
         train.memory_limit = usize::try_from(self.memory_limit).unwrap_or(usize::MAX);
+        let answer_loss = answer_loss(self.answer_loss, tasks.answer_loss)?;
+        options.set_answer_loss(answer_loss);
         Ok(options)
     }
 }

@@ -266,7 +266,7 @@ mod tests {
         let (model, folder) = (model(), tempfile::tempdir().unwrap());
         let source = source(&model, &[" t", " a"], AnswerLoss::Head).unwrap();
         let start = StartOptions { prompt_length: 2, ..StartOptions::default() }.start(&model, 1).unwrap();
-        let options = TrainOptions::for_backbone(model.backbone());
+        let options = TrainOptions::default();
         let trainer = Trainer {
             backbone: model.backbone(),
             source: &source,

@@ -21,8 +21,8 @@ pub struct TrainOptions {
     pub meta: MetaOptions,
     /// Seed of the mixing weights; the tasks have a seed of their own.
     pub seed: u64,
-    /// How many of the last steps theta and phi are averaged over for the bundle; 1 = the last alone (deviation: the
-    /// authors take the last).
+    /// How many of the last steps theta and phi are averaged over for the bundle, all of them where there are fewer; 1 = the
+    /// last alone (deviation: the authors take the last).
     pub average_over: usize,
     /// Share of the start in the bundle's prompt, 0 to 1: the mean of start and trained prompt, so weighed (deviation, after
     /// Wortsman et al. 2022, who average the weights of a model before and after fine-tuning). The steps do not depend on it.
@@ -59,15 +59,26 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
-    /// The default for `backbone`: the published setting for T5; for a decoder-only network one of our own, whose rates
-    /// follow the spread of its embeddings (SmolLM2: 0.12 an element, where T5-base's published prompt has 18.5).
+    /// The default for `backbone`: the published setting for T5; for a decoder-only network that of the bundle that is
+    /// shipped (docs/lab-notes.md), whose rates follow the spread of its embeddings (SmolLM2: 0.12 an element, where
+    /// T5-base's published prompt has 18.5).
     pub fn for_backbone(backbone: &dyn Backbone) -> Self {
         if is_t5(backbone) {
             return Self::default();
         }
-        let meta =
-            MetaOptions { inner_rate: 0.3, prompt_rate: 0.005, phi_rate: 1e-3, steps: 3_000, ..Default::default() };
-        Self { meta, ..Self::default() }
+        let meta = MetaOptions {
+            inner_rate: 0.5,
+            inner_clip: 1.0,
+            prompt_rate: 0.003,
+            phi_rate: 1e-3,
+            steps: 500,
+            label_heads: true,
+            mixing: false,
+            ..MetaOptions::default()
+        };
+        let own =
+            Self { average_over: 50, start_share: 0.5, validate_every: 100, checkpoint_every: 25, ..Self::default() };
+        Self { meta, ..own }
     }
 
     /// Checks every range. Errors: `InvalidOption` names the option, its range and what was given.
@@ -75,7 +86,7 @@ impl TrainOptions {
         let meta = &self.meta;
         within("steps", meta.steps, 1..=MAX_STEPS)?;
         within("inner_steps", meta.inner_steps, INNER_STEPS)?;
-        within("average_over", self.average_over, 1..=meta.steps)?;
+        within("average_over", self.average_over, 1..=MAX_STEPS)?;
         within("start_share", self.start_share, 0.0..=1.0)?;
         within("checkpoint_every", self.checkpoint_every, 1..=MAX_STEPS)?;
         within("validate_every", self.validate_every, 0..=MAX_STEPS)?;

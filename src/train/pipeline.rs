@@ -18,6 +18,10 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::runtime::{Progress, Stage};
 
+/// What the prompt of a decoder-only network starts from: its tokens, said over and over to the prompt's last row.
+const INSTRUCTION: &str =
+    "Read the following text carefully. Then answer the question about it with the one word that fits best.\n";
+
 /// How to make a bundle from text.
 #[derive(Clone, Debug)]
 pub struct PipelineOptions {
@@ -42,20 +46,38 @@ pub struct PipelineOptions {
 }
 
 impl PipelineOptions {
-    /// The default for `backbone`: as published for T5; for a decoder-only network smaller tasks of all formats, those
-    /// with words as labels included.
+    /// The default for `backbone`: as published for T5; for a decoder-only network the recipe of the bundle that is shipped.
     pub fn for_backbone(backbone: &dyn Backbone) -> Self {
-        Self {
+        let train = TrainOptions::for_backbone(backbone);
+        let published = Self {
             files: None,
             encoder: None,
             sentences: SentenceOptions::default(),
             clusters: ClusterOptions::default(),
-            tasks: if is_t5(backbone) { AnchorOptions::default() } else { AnchorOptions::causal() },
+            tasks: AnchorOptions::default(),
             validation_tasks: 4,
             start: StartOptions::default(),
-            train: TrainOptions::for_backbone(backbone),
+            train,
             advice: None,
+        };
+        if is_t5(backbone) {
+            return published;
         }
+        let tasks = AnchorOptions::causal();
+        let start = StartOptions { text: Some(INSTRUCTION.to_owned()), ..StartOptions::default() };
+        let answer_loss = tasks.answer_loss;
+        let advice = Some(Advice { steps: 50, learning_rate: 0.003, answer_loss, ..Advice::default() });
+        Self { tasks, start, validation_tasks: 6, advice, ..published }
+    }
+
+    /// Has answers told apart as `answer_loss` says, in training and in the adaptation that the bundle advises. Another way
+    /// than before comes with the library's own advice, since steps and rate that suit the one do not suit the other.
+    pub fn set_answer_loss(&mut self, answer_loss: AnswerLoss) {
+        if self.tasks.answer_loss != answer_loss {
+            self.advice = Some(Advice { answer_loss, ..Advice::default() });
+        }
+        self.tasks.answer_loss = answer_loss;
+        self.train.meta.label_heads = answer_loss == AnswerLoss::Head;
     }
 }
 
@@ -192,10 +214,31 @@ mod tests {
     use crate::error::Status;
     use crate::model::ModelOptions;
 
+    /// A decoder-only model.
+    fn model() -> std::sync::Arc<Model> {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-llama-tied");
+        Model::load(fixture, &ModelOptions { thread_count: 1, ..ModelOptions::default() }).unwrap()
+    }
+
+    #[test]
+    fn the_default_of_decoder_only_models_is_the_recipe_of_the_bundle_that_is_shipped() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("bundles/smollm2-135m.supmer");
+        let shipped = crate::Bundle::load(shipped).unwrap().origin().clone();
+        let PipelineOptions { sentences, clusters, tasks, start, train, advice, .. } =
+            PipelineOptions::for_backbone(model().backbone());
+        assert_eq!(shipped.adaptation, advice);
+        let recipe = &shipped.recipe["train"];
+        assert_eq!(recipe["options"], json!(train));
+        for (part, default) in [("sentences", json!(sentences)), ("clusters", json!(clusters)), ("tasks", json!(tasks))]
+        {
+            assert_eq!(recipe["tasks"][part], default, "{part}");
+        }
+        assert_eq!((&recipe["start"]["text"], start.bundle.is_none()), (&json!(start.text), true));
+    }
+
     #[test]
     fn label_heads_of_tasks_and_meta_steps_must_agree() {
-        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-llama-tied");
-        let model = Model::load(fixture, &ModelOptions { thread_count: 1, ..ModelOptions::default() }).unwrap();
+        let model = model();
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing");
         let status = |label_heads, answer_loss| {

@@ -78,21 +78,27 @@ fn ablations_change_what_they_say() {
         run.succeed(&[&["--steps", "3"], more].concat());
         Bundle::load(run.path("b.supmer")).unwrap()
     };
-    let base = bundle(&[]);
+    let base = bundle(&["--start-share", "0"]);
     assert!(bundle(&["--rank", "0"]).regularization().is_none());
-    for more in [&["--similarity", "constant"][..], &["--formats", "cloze"], &["--last-task"], &["--seed", "2"]] {
-        assert_ne!(bundle(more).prompt(), base.prompt(), "{more:?}");
+    let default = bundle(&[]);
+    for more in [
+        &["--similarity", "constant"][..],
+        &["--formats", "cloze"],
+        &["--last-task"],
+        &["--seed", "2"],
+        &["--mixing", "false"],
+        &["--answer-loss", "head"],
+        &["--init-text", ""],
+        &["--average-over", "1"],
+    ] {
+        assert_ne!(bundle(more).prompt(), default.prompt(), "{more:?}");
     }
     let again = Run::new(160);
     again.succeed(&["--steps", "3"]);
     again.succeed(&["--steps", "3", "--resume", "--start-share", "1"]);
     let start = Bundle::load(again.path("b.supmer")).unwrap();
-    for ((half, start), trained) in bundle(&["--start-share", "0.5"])
-        .prompt()
-        .values()
-        .iter()
-        .zip(start.prompt().values())
-        .zip(base.prompt().values())
+    for ((half, start), trained) in
+        default.prompt().values().iter().zip(start.prompt().values()).zip(base.prompt().values())
     {
         assert!((half - 0.5 * (start + trained)).abs() <= 1e-6, "{half} is not between {start} and {trained}");
     }

@@ -11,8 +11,9 @@ use crate::text::write_corpus;
 
 const MODEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny-llama-tied");
 /// Small enough for the tiny model and its corpus; options given later win. Clusters by the states of a random model have no
-/// typical words, so `topic` is off.
-const SMALL: [&str; 16] = [
+/// typical words, so `topic` is off. What is published and no default for this family is on: all of its formats, mixing, and
+/// the loss over the vocabulary.
+const SMALL: [&str; 20] = [
     "--clusters",
     "8",
     "--held-out",
@@ -29,6 +30,10 @@ const SMALL: [&str; 16] = [
     "3",
     "--formats",
     "nsp,nss,scsp,scss,scc,cloze",
+    "--mixing",
+    "true",
+    "--answer-loss",
+    "vocabulary",
 ];
 
 /// A scratch folder.

@@ -97,17 +97,20 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
 impl Arguments {
     fn pipeline(&self, model: &Model) -> Outcome<PipelineOptions> {
         let backbone = model.backbone();
-        let default = PipelineOptions::for_backbone(backbone);
-        let train = self.options.options(default.train, self.tasks.answer_loss.loss());
+        let mut default = PipelineOptions::for_backbone(backbone);
+        if let Some(answers) = self.tasks.answer_loss {
+            default.set_answer_loss(answers.loss());
+        }
+        let train = self.options.options(default.train);
         Ok(PipelineOptions {
             files: self.tasks.files.clone(),
             encoder: self.tasks.encoder.clone(),
             sentences: self.tasks.sentences(),
             clusters: self.tasks.clustering(train.seed),
             tasks: self.tasks.anchor(default.tasks, train.seed)?,
-            validation_tasks: self.options.validation_tasks,
-            start: self.start.options()?,
-            advice: Some(self.options.advice(self.tasks.answer_loss.loss())),
+            validation_tasks: self.options.validation_tasks.unwrap_or(default.validation_tasks),
+            start: self.start.options(default.start)?,
+            advice: Some(self.options.advice(default.advice.unwrap_or_default())),
             train,
         })
     }
@@ -145,7 +148,7 @@ impl Arguments {
             let rows = task.read_examples(&folder.join("train.jsonl"), true)?;
             sets.push((task, rows));
         }
-        let labelled = self.tasks.labelled(options.train.seed);
+        let labelled = self.tasks.labelled(options.train.seed, options.tasks.answer_loss);
         let source = LabelledTasks::new(model.backbone().tokenizer(), &sets, labelled)?;
         let parts = self.report_parts(&source)?;
         let start = options.start.start(model, options.train.seed)?;

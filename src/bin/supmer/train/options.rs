@@ -1,7 +1,6 @@
 //! The knobs of meta-training.
 
 use clap::{Args, ValueEnum};
-use supmer::adapt::AnswerLoss;
 use supmer::bundle::Advice;
 use supmer::gradient_regularizer::Rescaling;
 use supmer::train::{Curriculum, MetaOptions, PromptGradient, Similarity, TrainOptions};
@@ -11,22 +10,22 @@ use crate::options::parse_bytes;
 /// How to train; without an option the default for the model's family holds.
 #[derive(Args)]
 pub struct TrainArguments {
-    /// Meta steps; both rates fall linearly to 0 over them
+    /// Meta steps; both rates fall linearly to 0 over them [default: 500, T5: 100000]
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
-    /// eta, the size of an inner step
+    /// eta, the size of an inner step [default: 0.5, T5: 0.1]
     #[arg(long, value_name = "RATE")]
     inner_rate: Option<f32>,
     /// Inner steps of a task
     #[arg(long, value_name = "N", default_value_t = MetaOptions::default().inner_steps)]
     inner_steps: usize,
-    /// Largest norm of a support gradient; 0 = no clipping
-    #[arg(long, value_name = "NORM", default_value_t = MetaOptions::default().inner_clip)]
-    inner_clip: f32,
-    /// First learning rate of the prompt
+    /// Largest norm of a support gradient; 0 = no clipping [default: 1, T5: 0]
+    #[arg(long, value_name = "NORM")]
+    inner_clip: Option<f32>,
+    /// First learning rate of the prompt [default: 0.003, T5: 0.1]
     #[arg(long, value_name = "RATE")]
     prompt_rate: Option<f32>,
-    /// First learning rate of the regularizer
+    /// First learning rate of the regularizer [default: 0.001, T5: 0.0001]
     #[arg(long, value_name = "RATE")]
     phi_rate: Option<f32>,
     /// Largest norm of either gradient; 0 = no clipping
@@ -44,9 +43,9 @@ pub struct TrainArguments {
     /// What mixing weights follow
     #[arg(long, value_enum, default_value_t = Follows::Live)]
     similarity: Follows,
-    /// Leave query sets unmixed
-    #[arg(long)]
-    no_mixing: bool,
+    /// Mix every query set with that of another task [default: false, T5: true]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    mixing: Option<bool>,
     /// Weight of the gate's regularization loss
     #[arg(long, value_name = "WEIGHT", default_value_t = MetaOptions::default().gate_weight)]
     gate_weight: f32,
@@ -56,36 +55,36 @@ pub struct TrainArguments {
     /// m of the curriculum
     #[arg(long, value_name = "M", default_value_t = Curriculum::default().base)]
     curriculum_base: f64,
-    /// Average the bundle's prompt and regularizer over so many of the last steps
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    average_over: usize,
-    /// Share of the start in the bundle's prompt: start and trained prompt are averaged, so weighed
-    #[arg(long, value_name = "SHARE", default_value_t = TrainOptions::default().start_share)]
-    start_share: f32,
+    /// Average the bundle's prompt and regularizer over so many of the last steps [default: 50, T5: 1]
+    #[arg(long, value_name = "N")]
+    average_over: Option<usize>,
+    /// Share of the start in the bundle's prompt: start and trained prompt are averaged, so weighed [default: 0.5, T5: 0]
+    #[arg(long, value_name = "SHARE")]
+    start_share: Option<f32>,
     /// Seed of start, tasks and mixing weights
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().seed)]
     seed: u64,
-    /// Steps between validations on held-out text; 0 = none
-    #[arg(long, value_name = "N", conflicts_with = "labelled", default_value_t = TrainOptions::default().validate_every)]
-    validate_every: usize,
-    /// Steps between checkpoints
-    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().checkpoint_every)]
-    checkpoint_every: usize,
+    /// Steps between validations on held-out text; 0 = none [default: 100, T5: 1000]
+    #[arg(long, value_name = "N", conflicts_with = "labelled")]
+    validate_every: Option<usize>,
+    /// Steps between checkpoints [default: 25, T5: 100]
+    #[arg(long, value_name = "N")]
+    checkpoint_every: Option<usize>,
     /// Save and stop after so many hours of meta steps; 0 = no limit
     #[arg(long, value_name = "HOURS", default_value_t = 0.0)]
     max_hours: f64,
-    /// Held-out tasks of each format
-    #[arg(long, value_name = "N", conflicts_with = "labelled", default_value_t = 4)]
-    pub validation_tasks: usize,
+    /// Held-out tasks of each format [default: 6, T5: 4]
+    #[arg(long, value_name = "N", conflicts_with = "labelled")]
+    pub validation_tasks: Option<usize>,
     /// Memory that the activations of one micro-batch may take, such as 200MB; 0 = no limit
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, default_value_t = 0)]
     memory_limit: usize,
-    /// Steps of adaptation that the bundle advises
-    #[arg(long, value_name = "N", default_value_t = Advice::default().steps)]
-    advise_steps: usize,
-    /// Learning rate of adaptation that the bundle advises
-    #[arg(long, value_name = "RATE", default_value_t = Advice::default().learning_rate)]
-    advise_rate: f32,
+    /// Steps of adaptation that the bundle advises [default: 50 with label heads, else those of supmer adapt]
+    #[arg(long, value_name = "N")]
+    advise_steps: Option<usize>,
+    /// Learning rate of adaptation that the bundle advises [default: 0.003 with label heads, else that of supmer adapt]
+    #[arg(long, value_name = "RATE")]
+    advise_rate: Option<f32>,
 }
 
 /// What mixing weights follow.
@@ -121,14 +120,14 @@ impl From<Scale> for Rescaling {
 
 impl TrainArguments {
     /// `default` with what was asked for put in.
-    pub fn options(&self, default: TrainOptions, answer_loss: AnswerLoss) -> TrainOptions {
+    pub fn options(&self, default: TrainOptions) -> TrainOptions {
         let steps = self.steps.unwrap_or(default.meta.steps);
         let meta = MetaOptions {
             inner_rate: self.inner_rate.unwrap_or(default.meta.inner_rate),
             inner_steps: self.inner_steps,
-            inner_clip: self.inner_clip,
-            label_heads: answer_loss == AnswerLoss::Head,
-            mixing: !self.no_mixing,
+            inner_clip: self.inner_clip.unwrap_or(default.meta.inner_clip),
+            label_heads: default.meta.label_heads,
+            mixing: self.mixing.unwrap_or(default.meta.mixing),
             prompt_rate: self.prompt_rate.unwrap_or(default.meta.prompt_rate),
             phi_rate: self.phi_rate.unwrap_or(default.meta.phi_rate),
             steps,
@@ -146,18 +145,22 @@ impl TrainArguments {
         TrainOptions {
             meta,
             seed: self.seed,
-            average_over: self.average_over,
-            start_share: self.start_share,
+            average_over: self.average_over.unwrap_or(default.average_over),
+            start_share: self.start_share.unwrap_or(default.start_share),
             adapt_rescaling: self.adapt_rescaling.into(),
-            validate_every: self.validate_every,
-            checkpoint_every: self.checkpoint_every,
+            validate_every: self.validate_every.unwrap_or(default.validate_every),
+            checkpoint_every: self.checkpoint_every.unwrap_or(default.checkpoint_every),
             max_hours: self.max_hours,
             memory_limit: self.memory_limit,
         }
     }
 
-    /// What the bundle advises.
-    pub fn advice(&self, answer_loss: AnswerLoss) -> Advice {
-        Advice { steps: self.advise_steps, learning_rate: self.advise_rate, answer_loss, ..Advice::default() }
+    /// `default`, what the bundle advises, with what was asked for put in.
+    pub fn advice(&self, default: Advice) -> Advice {
+        Advice {
+            steps: self.advise_steps.unwrap_or(default.steps),
+            learning_rate: self.advise_rate.unwrap_or(default.learning_rate),
+            ..default
+        }
     }
 }

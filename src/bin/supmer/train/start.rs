@@ -15,7 +15,8 @@ pub struct StartArguments {
     /// Rows of the prompt [default: 20, T5: 100]
     #[arg(long, value_name = "ROWS", conflicts_with = "init_bundle")]
     prompt_length: Option<usize>,
-    /// Start the prompt from the embedded tokens of this text instead of rows of the vocabulary
+    /// Start the prompt from the embedded tokens of this text; empty = from rows of the vocabulary
+    /// [default: an instruction, T5: empty]
     #[arg(long, value_name = "TEXT", conflicts_with = "init_bundle")]
     init_text: Option<String>,
     /// Start from prompt and regularizer of an earlier bundle
@@ -30,14 +31,17 @@ pub struct StartArguments {
 }
 
 impl StartArguments {
-    /// The library's options; reads the bundle.
-    pub fn options(&self) -> Outcome<StartOptions> {
+    /// `default` with what was asked for put in; reads the bundle.
+    pub fn options(&self, default: StartOptions) -> Outcome<StartOptions> {
+        if let Some(file) = &self.init_bundle {
+            return Ok(StartOptions { bundle: Some(Arc::new(Bundle::load(file)?)), ..StartOptions::default() });
+        }
         Ok(StartOptions {
-            prompt_length: self.prompt_length.unwrap_or(0),
-            text: self.init_text.clone(),
-            rank: self.rank,
+            prompt_length: self.prompt_length.unwrap_or(default.prompt_length),
+            text: self.init_text.clone().or(default.text).filter(|text| !text.is_empty()),
+            rank: self.rank.or(default.rank),
             layers: self.regularizer_layers,
-            bundle: self.init_bundle.as_deref().map(Bundle::load).transpose()?.map(Arc::new),
+            bundle: None,
         })
     }
 }

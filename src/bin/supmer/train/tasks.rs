@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use supmer::adapt::AnswerLoss;
 use supmer::train::{AnchorOptions, CenterRows, ClusterOptions, LabelledOptions, SentenceOptions};
 
 use crate::failure::Outcome;
@@ -40,18 +41,19 @@ pub struct TaskArguments {
     max_characters: usize,
     /// Formats of anchor tasks and how often each is drawn, such as nsp=1,scss=2; others are off.
     /// Known: nsp nss scsp scss scc, and of our own topic cloze
+    /// [default: topic=1,cloze=1,nsp=0.5,scsp=0.5, T5: the first five]
     #[arg(long, conflicts_with = "labelled", value_name = "NAME=WEIGHT,...")]
     formats: Option<String>,
-    /// Support examples of a task [default: 8, T5: 16]
+    /// Support examples of a task [default: 16]
     #[arg(long, conflicts_with = "labelled", value_name = "N")]
     support: Option<usize>,
-    /// Query examples of a task [default: 8, T5: 16]
+    /// Query examples of a task [default: 16]
     #[arg(long, conflicts_with = "labelled", value_name = "N")]
     query: Option<usize>,
-    /// Examples of a support mini-batch [default: by format]
+    /// Examples of a support mini-batch [default: 8, T5: by format]
     #[arg(long, conflicts_with = "labelled", value_name = "N")]
     support_batch: Option<usize>,
-    /// Examples of a query mini-batch, which has one mixing weight [default: by format]
+    /// Examples of a query mini-batch, which has one mixing weight [default: 16, T5: by format]
     #[arg(long, conflicts_with = "labelled", value_name = "N")]
     query_batch: Option<usize>,
     /// Answers of multi-choice and single-sentence tasks
@@ -60,13 +62,14 @@ pub struct TaskArguments {
     /// Tasks of one step [default: 2, T5: 4]
     #[arg(long, value_name = "N")]
     tasks_per_step: Option<usize>,
-    /// Let the tasks of one step be of different formats
-    #[arg(long, conflicts_with = "labelled")]
-    mix_formats: bool,
+    /// Let the tasks of one step be of different formats [default: true, T5: false]
+    #[arg(long, conflicts_with = "labelled", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    mix_formats: Option<bool>,
     /// What the loss tells an answer apart from, in training and in the adaptation that the bundle advises
-    #[arg(long, value_enum, default_value_t = Answers::Vocabulary)]
-    pub answer_loss: Answers,
-    /// Most tokens of a filled template [default: 128, T5: 412]
+    /// [default: head, T5: vocabulary]
+    #[arg(long, value_enum)]
+    pub answer_loss: Option<Answers>,
+    /// Most tokens of a filled template [default: 96, T5: 412; labelled tasks: 128]
     #[arg(long, value_name = "N")]
     max_tokens: Option<usize>,
     /// What stands for a cluster in single-sentence tasks
@@ -110,10 +113,9 @@ impl TaskArguments {
     pub fn anchor(&self, default: AnchorOptions, seed: u64) -> Outcome<AnchorOptions> {
         let mut options = AnchorOptions {
             tasks_per_step: self.tasks_per_step.unwrap_or(default.tasks_per_step),
-            one_format_a_step: default.one_format_a_step && !self.mix_formats,
+            one_format_a_step: self.mix_formats.map_or(default.one_format_a_step, |mix| !mix),
             choices: self.choices,
             max_tokens: self.max_tokens.unwrap_or(default.max_tokens),
-            answer_loss: self.answer_loss.loss(),
             center_rows: match self.center_rows {
                 Centers::Backbone => CenterRows::Backbone,
                 Centers::SentenceEncoder => CenterRows::SentenceEncoder,
@@ -134,7 +136,7 @@ impl TaskArguments {
     }
 
     /// How labelled tasks are drawn.
-    pub fn labelled(&self, seed: u64) -> LabelledOptions {
+    pub fn labelled(&self, seed: u64, answer_loss: AnswerLoss) -> LabelledOptions {
         let default = LabelledOptions::default();
         LabelledOptions {
             seed,
@@ -143,7 +145,7 @@ impl TaskArguments {
             support: self.class_examples,
             query: self.class_examples,
             max_tokens: self.max_tokens.unwrap_or(default.max_tokens),
-            answer_loss: self.answer_loss.loss(),
+            answer_loss,
         }
     }
 }
