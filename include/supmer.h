@@ -1527,8 +1527,7 @@ typedef struct {
      */
     const supmer_bundle *start_bundle;
     /**
-     * Meta steps; decoder-only models: 500, which take an hour or more on two cores with a model of 135
-     * million weights.
+     * Meta steps; decoder-only models: 500, an hour or more on two cores with 135 million weights.
      */
     uint32_t steps;
     /**

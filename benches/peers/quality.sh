@@ -4,8 +4,7 @@
 #     quality.sh SUPMER MODEL.gguf DATA
 #
 # DATA has a folder for each task with task.json, train.jsonl and test.jsonl. TASKS, WORK and THREADS (2) may be set in the
-# environment: two calls with half of the tasks and THREADS=1 each take about two thirds of the time of one on two cores. What
-# is finished is found again in WORK, which is for one model. setup.sh must have run.
+# environment. What is finished is found again in WORK, which is for one model. setup.sh must have run.
 #
 # Both sides compute float32 products: `highest` asks PyTorch for them, since `medium` rounds factors to bfloat16 on processors
 # with AMX, and the preloaded function lets MKL take its AVX-512 path on AMD too.

@@ -46,8 +46,7 @@ pub struct supmer_train_options {
     /// Start from this bundle's prompt and regularizer, with `prompt_length` and `rank` 0; NULL = from the tokens of an
     /// instruction (T5: rows of the vocabulary) and a random regularizer.
     pub start_bundle: *const supmer_bundle,
-    /// Meta steps; decoder-only models: 500, which take an hour or more on two cores with a model of 135
-    /// million weights.
+    /// Meta steps; decoder-only models: 500, an hour or more on two cores with 135 million weights.
     pub steps: u32,
     /// Tasks of one step.
     pub tasks_per_step: u32,

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::runtime::{Progress, Stage};
 
-/// What the prompt of a decoder-only network starts from: its tokens, said over and over to the prompt's last row.
+/// What the prompt of a decoder-only network starts from: its tokens, repeated or cut to the prompt's rows.
 const INSTRUCTION: &str =
     "Read the following text carefully. Then answer the question about it with the one word that fits best.\n";
 
@@ -41,43 +41,45 @@ pub struct PipelineOptions {
     pub start: StartOptions,
     /// The meta steps.
     pub train: TrainOptions,
-    /// Settings of adaptation that the bundle advises; `None` = the library's defaults.
-    pub advice: Option<Advice>,
+    /// Settings of adaptation that the bundle advises.
+    pub advice: Advice,
 }
 
 impl PipelineOptions {
     /// The default for `backbone`: as published for T5; for a decoder-only network the recipe of the bundle that is shipped.
     pub fn for_backbone(backbone: &dyn Backbone) -> Self {
-        let train = TrainOptions::for_backbone(backbone);
-        let published = Self {
+        let (tasks, text, validation_tasks) = match is_t5(backbone) {
+            true => (AnchorOptions::default(), None, 4),
+            false => (AnchorOptions::causal(), Some(INSTRUCTION.to_owned()), 6),
+        };
+        Self {
             files: None,
             encoder: None,
             sentences: SentenceOptions::default(),
             clusters: ClusterOptions::default(),
-            tasks: AnchorOptions::default(),
-            validation_tasks: 4,
-            start: StartOptions::default(),
-            train,
-            advice: None,
-        };
-        if is_t5(backbone) {
-            return published;
+            advice: advice(tasks.answer_loss),
+            tasks,
+            validation_tasks,
+            start: StartOptions { text, ..StartOptions::default() },
+            train: TrainOptions::for_backbone(backbone),
         }
-        let tasks = AnchorOptions::causal();
-        let start = StartOptions { text: Some(INSTRUCTION.to_owned()), ..StartOptions::default() };
-        let answer_loss = tasks.answer_loss;
-        let advice = Some(Advice { steps: 50, learning_rate: 0.003, answer_loss, ..Advice::default() });
-        Self { tasks, start, validation_tasks: 6, advice, ..published }
     }
 
-    /// Has answers told apart as `answer_loss` says, in training and in the adaptation that the bundle advises. Another way
-    /// than before comes with the library's own advice, since steps and rate that suit the one do not suit the other.
+    /// Has answers told apart as `answer_loss` says, in training and in the adaptation that the bundle advises, with the
+    /// steps and the rate that suit it.
     pub fn set_answer_loss(&mut self, answer_loss: AnswerLoss) {
-        if self.tasks.answer_loss != answer_loss {
-            self.advice = Some(Advice { answer_loss, ..Advice::default() });
-        }
         self.tasks.answer_loss = answer_loss;
         self.train.meta.label_heads = answer_loss == AnswerLoss::Head;
+        self.advice = advice(answer_loss);
+    }
+}
+
+/// What is advised where answers are told apart so: label heads want few small steps (docs/lab-notes.md), others what the
+/// library does without advice.
+fn advice(answer_loss: AnswerLoss) -> Advice {
+    match answer_loss {
+        AnswerLoss::Head => Advice { steps: 50, learning_rate: 0.003, answer_loss, ..Advice::default() },
+        _ => Advice { answer_loss, ..Advice::default() },
     }
 }
 
@@ -204,7 +206,7 @@ pub fn train_bundle(
     let start = options.start.start(model, options.train.seed)?;
     let text = ClusteredText::build(model, corpus, work, resume, options, &mut control)?;
     let source = AnchorSource::new(&text, backbone, options, &control)?;
-    let advice = options.advice;
+    let advice = Some(options.advice);
     Trainer { backbone, source: &source, options: &options.train, start, advice, folder: work }.run(resume, control)
 }
 
@@ -226,7 +228,7 @@ mod tests {
         let shipped = crate::Bundle::load(shipped).unwrap().origin().clone();
         let PipelineOptions { sentences, clusters, tasks, start, train, advice, .. } =
             PipelineOptions::for_backbone(model().backbone());
-        assert_eq!(shipped.adaptation, advice);
+        assert_eq!(shipped.adaptation, Some(advice));
         let recipe = &shipped.recipe["train"];
         assert_eq!(recipe["options"], json!(train));
         for (part, default) in [("sentences", json!(sentences)), ("clusters", json!(clusters)), ("tasks", json!(tasks))]

@@ -110,7 +110,7 @@ impl Arguments {
             tasks: self.tasks.anchor(default.tasks, train.seed)?,
             validation_tasks: self.options.validation_tasks.unwrap_or(default.validation_tasks),
             start: self.start.options(default.start)?,
-            advice: Some(self.options.advice(default.advice.unwrap_or_default())),
+            advice: self.options.advice(default.advice),
             train,
         })
     }
@@ -168,7 +168,7 @@ impl Arguments {
             source,
             options: &options.train,
             start,
-            advice: options.advice,
+            advice: Some(options.advice),
             folder: &self.run,
         };
         Ok(trainer.run(self.resume, control)?)
