@@ -1,8 +1,9 @@
 //! The products of [`crate::kernels::linear`] on tiles: the same items by output, weights split as they are expanded.
 
 use super::registers::Registers;
+use super::results::{Results, Target};
 use super::scratch::{ACTIVATIONS, ITEM, with_tiles};
-use super::split::{self, Block, Target};
+use super::split::{self, Block};
 use super::weights::{Region, most_parts};
 use super::{Operand, PANEL, SIDE, STEP, Tile};
 use crate::backbone::weights::FrozenMatrix;
@@ -47,13 +48,16 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
             let count = width.min(n - start);
             let panels = count.div_ceil(PANEL);
             let panel = chunk_steps * 2 * x_parts;
-            with_tiles(&ITEM, panels * (panel + 4 * x_panels), |scratch| {
-                let (w_tiles, results) = scratch.split_at_mut(panels * panel);
-                let (w_tiles, results) = (w_tiles.as_mut_ptr(), results.as_mut_ptr());
+            // Blocks of results are kept until the last chunk; without one to come, until they are written.
+            let kept = if steps <= chunk_steps { 2 } else { panels * x_panels };
+            with_tiles(&ITEM, panels * panel + 4 * kept, |scratch| {
+                let (w_tiles, c_tiles) = scratch.split_at_mut(panels * panel);
+                let (w_tiles, c_tiles) = (w_tiles.as_mut_ptr(), c_tiles.as_mut_ptr());
                 // SAFETY: `isa` was checked; all offsets are within what was taken above, and no other item writes
                 // columns start..start + count of y.
                 unsafe {
                     let registers = Registers::configure();
+                    let mut results = Results::new(true);
                     for first in (0..steps).step_by(chunk_steps) {
                         let chunk = chunk_steps.min(steps - first);
                         let skip = first * STEP;
@@ -65,21 +69,25 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
                             let b = Operand { tiles: x_tiles.at((j * steps + first) * 2 * x_parts), parts: x_parts };
                             for i in 0..panels {
                                 let a = Operand { tiles: w_tiles.add(i * panel), parts };
-                                let c = results.add(4 * (j * panels + i));
+                                let c = c_tiles.add(4 * ((j * panels + i) % kept));
+                                let target = Target {
+                                    data: y.at(j * PANEL * n + start + i * PANEL),
+                                    stride: n,
+                                    rows: PANEL.min(m - j * PANEL),
+                                    columns: PANEL.min(count - i * PANEL),
+                                    accumulate: *accumulate,
+                                };
+                                if last {
+                                    target.prefetch();
+                                }
                                 registers.multiply(a, b, chunk, c, first > 0);
                                 if last {
-                                    let target = Target {
-                                        data: y.at(j * PANEL * n + start + i * PANEL),
-                                        stride: n,
-                                        rows: PANEL.min(m - j * PANEL),
-                                        columns: PANEL.min(count - i * PANEL),
-                                        accumulate: *accumulate,
-                                    };
-                                    split::write_turned(c, target);
+                                    results.take(c, target);
                                 }
                             }
                         }
                     }
+                    results.finish();
                 }
             });
         });
@@ -102,10 +110,12 @@ pub(in crate::kernels) fn backward(
     // Where the tiles of each input's dy start.
     let y_parts = most_parts(compute);
     let mut places = Vec::new();
-    let mut total = 0;
+    let (mut total, mut chunks) = (0, 0);
     for (weight, _) in inputs {
+        let steps = weight.rows().div_ceil(STEP);
         places.push(total);
-        total += y_panels * 2 * weight.rows().div_ceil(STEP) * y_parts;
+        total += y_panels * 2 * steps * y_parts;
+        chunks += steps.div_ceil(chunk_steps);
     }
     with_tiles(&ACTIVATIONS, total, |activations| {
         let y_tiles = SharedTiles(activations.as_mut_ptr());
@@ -123,16 +133,19 @@ pub(in crate::kernels) fn backward(
             let start = item * width;
             let count = width.min(k - start);
             let panels = count.div_ceil(PANEL);
-            with_tiles(&ITEM, panels * (chunk_steps * 2 * y_parts + 4 * y_panels), |scratch| {
-                let (w_tiles, results) = scratch.split_at_mut(panels * chunk_steps * 2 * y_parts);
-                let (w_tiles, results) = (w_tiles.as_mut_ptr(), results.as_mut_ptr());
+            let panel = chunk_steps * 2 * y_parts;
+            let kept = if chunks == 1 { 2 } else { panels * y_panels };
+            with_tiles(&ITEM, panels * panel + 4 * kept, |scratch| {
+                let (w_tiles, c_tiles) = scratch.split_at_mut(panels * panel);
+                let (w_tiles, c_tiles) = (w_tiles.as_mut_ptr(), c_tiles.as_mut_ptr());
                 // SAFETY: `isa` was checked; all offsets are within what was taken above, and no other item writes
                 // columns start..start + count of dx.
                 unsafe {
                     let registers = Registers::configure();
+                    let mut results = Results::new(false);
                     for (input, (weight, _)) in inputs.iter().enumerate() {
                         let n = weight.rows();
-                        let (steps, panel) = (n.div_ceil(STEP), chunk_steps * 2 * y_parts);
+                        let steps = n.div_ceil(STEP);
                         for first in (0..steps).step_by(chunk_steps) {
                             let chunk = chunk_steps.min(steps - first);
                             let skip = first * STEP;
@@ -145,22 +158,26 @@ pub(in crate::kernels) fn backward(
                                 for j in 0..panels {
                                     let a = Operand { tiles, parts: y_parts };
                                     let b = Operand { tiles: w_tiles.add(j * panel), parts };
-                                    let c = results.add(4 * (i * panels + j));
+                                    let c = c_tiles.add(4 * ((i * panels + j) % kept));
+                                    let target = Target {
+                                        data: dx.at(i * PANEL * k + start + j * PANEL),
+                                        stride: k,
+                                        rows: PANEL.min(m - i * PANEL),
+                                        columns: PANEL.min(count - j * PANEL),
+                                        accumulate,
+                                    };
+                                    if last {
+                                        target.prefetch();
+                                    }
                                     registers.multiply(a, b, chunk, c, input > 0 || first > 0);
                                     if last {
-                                        let target = Target {
-                                            data: dx.at(i * PANEL * k + start + j * PANEL),
-                                            stride: k,
-                                            rows: PANEL.min(m - i * PANEL),
-                                            columns: PANEL.min(count - j * PANEL),
-                                            accumulate,
-                                        };
-                                        split::write(c, target);
+                                        results.take(c, target);
                                     }
                                 }
                             }
                         }
                     }
+                    results.finish();
                 }
             });
         });

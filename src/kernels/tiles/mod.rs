@@ -6,9 +6,10 @@
 //!
 //! The summed index goes through in steps of 32, zeros behind its end; rows and columns of both operands in panels of 32.
 
+mod blocks;
 pub(super) mod linear;
-mod nibbles;
 mod registers;
+mod results;
 mod scratch;
 mod split;
 mod weights;

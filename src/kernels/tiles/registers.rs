@@ -7,10 +7,6 @@ use std::sync::OnceLock;
 use super::{Operand, PARTS, SIDE, Tile};
 use crate::kernels::isa::Isa;
 
-/// Parts (of A, of B) that are multiplied, zero-based: all whose product can reach the 24 bits of an f32. Each differs from
-/// its neighbour in one operand, whose tiles alone are loaded anew.
-const PRODUCTS: [(usize, usize); 6] = [(2, 0), (1, 0), (1, 1), (0, 1), (0, 0), (0, 2)];
-
 /// Whether processor and system let this process use bf16 tiles.
 pub(in crate::kernels) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
@@ -98,28 +94,39 @@ impl Registers {
                 asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
             }
             for step in 0..steps {
-                let (a_tiles, b_tiles) = (a.add(2 * A * step), b.add(2 * B * step));
-                let mut held = (usize::MAX, usize::MAX);
-                for (i, j) in PRODUCTS {
-                    if i >= A || j >= B {
-                        continue;
+                let (a, b) = (a.add(2 * A * step), b.add(2 * B * step));
+                // All pairs of parts whose product can reach the 24 bits of an f32, small ones first. Each differs from its
+                // neighbour in one operand, whose tiles alone are loaded anew.
+                if A > 2 {
+                    load_pair::<4, 5>(a.add(2), A);
+                    load_pair::<6, 7>(b, B);
+                    multiply_held();
+                }
+                if A > 1 {
+                    load_pair::<4, 5>(a.add(1), A);
+                    if A == 2 {
+                        load_pair::<6, 7>(b, B);
                     }
-                    if i != held.0 {
-                        load::<4>(a_tiles.add(i));
-                        load::<5>(a_tiles.add(A + i));
+                    multiply_held();
+                    if B > 1 {
+                        load_pair::<6, 7>(b.add(1), B);
+                        multiply_held();
                     }
-                    if j != held.1 {
-                        load::<6>(b_tiles.add(j));
-                        load::<7>(b_tiles.add(B + j));
+                }
+                load_pair::<4, 5>(a, A);
+                if B > 1 {
+                    if A == 1 {
+                        load_pair::<6, 7>(b.add(1), B);
                     }
-                    held = (i, j);
-                    asm!(
-                        "tdpbf16ps tmm0, tmm4, tmm6",
-                        "tdpbf16ps tmm1, tmm4, tmm7",
-                        "tdpbf16ps tmm2, tmm5, tmm6",
-                        "tdpbf16ps tmm3, tmm5, tmm7",
-                        options(nostack, nomem, preserves_flags)
-                    );
+                    multiply_held();
+                }
+                if A == 1 || B > 1 {
+                    load_pair::<6, 7>(b, B);
+                }
+                multiply_held();
+                if B > 2 {
+                    load_pair::<6, 7>(b.add(2), B);
+                    multiply_held();
                 }
             }
             store::<0>(c);
@@ -134,6 +141,31 @@ impl Drop for Registers {
     fn drop(&mut self) {
         // SAFETY: only made where the instruction exists.
         unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+    }
+}
+
+/// Adds the product of the two tiles of A and the two of B in the registers to the four of C.
+#[inline(always)]
+unsafe fn multiply_held() {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        asm!(
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            options(nostack, nomem, preserves_flags)
+        );
+    }
+}
+
+/// Loads a tile and the one `apart` tiles behind it.
+#[inline(always)]
+unsafe fn load_pair<const FIRST: u8, const SECOND: u8>(tile: *const Tile, apart: usize) {
+    // SAFETY: as for `multiply`.
+    unsafe {
+        load::<FIRST>(tile);
+        load::<SECOND>(tile.add(apart));
     }
 }
 

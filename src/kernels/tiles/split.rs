@@ -1,4 +1,4 @@
-//! Splitting f32 values into bf16 parts, in the order the tiles want them, and taking results out of tiles.
+//! Splitting f32 values into bf16 parts, in the order the tiles want them.
 //!
 //! bf16 is the upper half of an f32: 8 bits of the significand. Rounding to it leaves an exact rest of at most 2^-9 of the
 //! value, so two parts hold 17 bits and three all 24. A step of 32 summed values becomes 16 words; word t holds value t
@@ -24,6 +24,18 @@ pub(super) struct Block {
 /// AVX-512 with BF16; the block is readable and the tiles of its steps writable.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) -> bool {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        match parts {
+            1 => rows_in_parts::<1>(block, tiles),
+            2 => rows_in_parts::<2>(block, tiles),
+            _ => rows_in_parts::<PARTS>(block, tiles),
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+unsafe fn rows_in_parts<const N: usize>(block: Block, tiles: *mut Tile) -> bool {
     let Block { data, stride, rows, columns } = block;
     let mut rests = _mm512_setzero_si512();
     for step in 0..columns.div_ceil(STEP) {
@@ -34,10 +46,10 @@ pub(super) unsafe fn split_rows(block: Block, parts: usize, tiles: *mut Tile) ->
                 let row = if r < rows { data.add(r * stride + at) } else { data };
                 let left = if r < rows { columns - at } else { 0 };
                 let (words, rest) =
-                    split(load_part(row, left), load_part(row.wrapping_add(SIDE), left.saturating_sub(SIDE)), parts);
+                    split::<N>(load_part(row, left), load_part(row.wrapping_add(SIDE), left.saturating_sub(SIDE)));
                 rests = _mm512_or_si512(rests, rest);
-                let to = tiles.add(2 * parts * step);
-                for (part, words) in words.into_iter().enumerate().take(parts) {
+                let to = tiles.add(2 * N * step);
+                for (part, words) in words.into_iter().enumerate() {
                     _mm512_store_si512(to.add(part).cast::<__m512i>().add(r), words);
                 }
             }
@@ -70,6 +82,18 @@ pub(super) unsafe fn split_rows_turned(block: Block, parts: usize, tiles: *mut T
 /// As for [`split_rows`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile, panel: usize) -> bool {
+    // SAFETY: as the caller vouches.
+    unsafe {
+        match parts {
+            1 => columns_in_parts::<1>(block, tiles, panel),
+            2 => columns_in_parts::<2>(block, tiles, panel),
+            _ => columns_in_parts::<PARTS>(block, tiles, panel),
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+unsafe fn columns_in_parts<const N: usize>(block: Block, tiles: *mut Tile, panel: usize) -> bool {
     let Block { data, stride, rows, columns } = block;
     let mut rests = _mm512_setzero_si512();
     for tile in 0..2 * columns.div_ceil(PANEL) {
@@ -79,67 +103,16 @@ pub(super) unsafe fn split_columns(block: Block, parts: usize, tiles: *mut Tile,
             // SAFETY: within the block, as the masks see to; the tiles are the caller's.
             unsafe {
                 let part_of = |r: usize| load_part(data.wrapping_add(r * stride + at), if r < rows { left } else { 0 });
-                let (words, rest) = split(part_of(t), part_of(t + SIDE), parts);
+                let (words, rest) = split::<N>(part_of(t), part_of(t + SIDE));
                 rests = _mm512_or_si512(rests, rest);
-                let to = tiles.add(tile / 2 * panel + tile % 2 * parts);
-                for (part, words) in words.into_iter().enumerate().take(parts) {
+                let to = tiles.add(tile / 2 * panel + tile % 2 * N);
+                for (part, words) in words.into_iter().enumerate() {
                     _mm512_store_si512(to.add(part).cast::<__m512i>().add(t), words);
                 }
             }
         }
     }
     _mm512_test_epi32_mask(rests, rests) == 0
-}
-
-/// Where results go.
-#[derive(Clone, Copy)]
-pub(super) struct Target {
-    pub(super) data: *mut f32,
-    pub(super) stride: usize,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
-    /// Add to what is there instead of overwriting it.
-    pub(super) accumulate: bool,
-}
-
-/// Writes 2 x 2 tiles of results, at most 32 x 32 values.
-///
-/// # Safety
-/// AVX-512; the target is writable.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) unsafe fn write(c: *const Tile, target: Target) {
-    let Target { data, stride, rows, columns, accumulate } = target;
-    for tile in 0..4 {
-        let (first, at) = (tile / 2 * SIDE, tile % 2 * SIDE);
-        let mask = first_of_sixteen(columns.saturating_sub(at));
-        for r in 0..SIDE.min(rows.saturating_sub(first)) {
-            // SAFETY: rows and masked columns are within the target.
-            unsafe {
-                let mut v = _mm512_load_ps(c.add(tile).cast::<f32>().add(r * SIDE));
-                let to = data.wrapping_add((first + r) * stride + at);
-                if accumulate {
-                    v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, to));
-                }
-                _mm512_mask_storeu_ps(to, mask, v);
-            }
-        }
-    }
-}
-
-/// As [`write`], rows and columns exchanged; `c` is turned on the way.
-///
-/// # Safety
-/// As for [`write`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-pub(super) unsafe fn write_turned(c: *mut Tile, target: Target) {
-    // SAFETY: as the caller vouches.
-    unsafe {
-        for tile in 0..4 {
-            turn(c.add(tile));
-        }
-        c.add(1).swap(c.add(2));
-        write(c, target);
-    }
 }
 
 /// Where [`rounded`] leaves what belongs into the lower and upper halves of 16 words.
@@ -157,11 +130,11 @@ const PAIRS: [[u16; 2]; SIDE] = {
 /// leave.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn split(mut low: __m512, mut high: __m512, parts: usize) -> ([__m512i; PARTS], __m512i) {
+pub(super) fn split<const N: usize>(mut low: __m512, mut high: __m512) -> ([__m512i; N], __m512i) {
     // SAFETY: 64 bytes.
     let pairs = unsafe { _mm512_loadu_si512(PAIRS.as_ptr().cast()) };
-    let mut words = [_mm512_setzero_si512(); PARTS];
-    for word in words.iter_mut().take(parts) {
+    let mut words = [_mm512_setzero_si512(); N];
+    for word in &mut words {
         *word = _mm512_permutexvar_epi16(pairs, rounded(low, high));
         low = _mm512_sub_ps(low, _mm512_castsi512_ps(_mm512_slli_epi32::<16>(*word)));
         let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
@@ -182,7 +155,7 @@ pub(super) fn rounded(low: __m512, high: __m512) -> __m512i {
 /// Exchanges rows and columns of a tile.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn turn(tile: *mut Tile) {
+pub(super) unsafe fn turn(tile: *mut Tile) {
     let rows = tile.cast::<__m512i>();
     // SAFETY: a tile has 16 rows.
     unsafe {
@@ -224,6 +197,6 @@ unsafe fn load_part(p: *const f32, n: usize) -> __m512 {
 }
 
 #[inline]
-fn first_of_sixteen(n: usize) -> __mmask16 {
+pub(super) fn first_of_sixteen(n: usize) -> __mmask16 {
     ((1u32 << n.min(SIDE)) - 1) as __mmask16
 }

@@ -1,7 +1,7 @@
 //! Splitting frozen weights, as they are stored, into as few parts as hold them.
 
 use super::split::{self, Block};
-use super::{PANEL, PARTS, SIDE, STEP, Tile, nibbles};
+use super::{PANEL, PARTS, SIDE, STEP, Tile, blocks};
 use crate::backbone::weights::{Format, FrozenMatrix};
 use crate::kernels::linear::expand;
 use crate::kernels::shared::with_scratch;
@@ -33,8 +33,8 @@ impl Region<'_> {
             // SAFETY: as the caller vouches.
             unsafe {
                 let to = tiles.add(tile / 2 * panel + tile % 2 * parts);
-                if nibbles::are_in(self.weight.format()) {
-                    nibbles::split_rows(region, parts, to)
+                if blocks::are_in(self.weight.format()) {
+                    blocks::split_rows(region, parts, to)
                 } else {
                     region.expanded(compute, |block| split::split_rows(block, parts, to))
                 }
@@ -54,8 +54,8 @@ impl Region<'_> {
             // SAFETY: as the caller vouches.
             unsafe {
                 let to = tiles.add(step * 2 * parts);
-                if nibbles::are_in(self.weight.format()) {
-                    nibbles::split_columns(region, parts, to, panel)
+                if blocks::are_in(self.weight.format()) {
+                    blocks::split_columns(region, parts, to, panel)
                 } else {
                     region.expanded(compute, |block| split::split_columns(block, parts, to, panel))
                 }
