@@ -40,9 +40,10 @@ help:
 	@echo 'make bench-bindings what a call costs in each language'
 	@echo 'make bench-peers    this library and PyTorch in one alternating run; PEERS_OPTIONS=--amx'
 	@echo 'make bench-quality  accuracy of prompt tuning here and in PyTorch, on the labelled tasks in DATA'
-	@echo 'make bundles        train the bundles of docs/RESULTS.md from CORPUS into WORK (hours)'
+	@echo 'make bundles        train the shipped bundle and its variants from CORPUS into WORK (hours); NAMES, INSTRUCTIONS, THREADS'
 	@echo 'make results        measure those in WORK on the labelled tasks in DATA, what is missing in docs/results, and write'
-	@echo '                    docs/RESULTS.md (hours); RESULTS=DIR keeps and writes elsewhere, and so measures all anew'
+	@echo '                    docs/RESULTS.md (hours, AMX); RESULTS=DIR keeps and writes elsewhere, and so measures all anew; TASKS,'
+	@echo '                    INSTRUCTIONS, THREADS, STAGES=page (trials cells page)'
 	@echo 'make install        install library, headers, pkg-config and CMake files, bundles: PREFIX, LIBDIR, DESTDIR'
 	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'
 	@echo 'make models         fetch the demo model into $(CACHE)'
@@ -72,7 +73,7 @@ test-examples:
 	done
 
 test-cpp:
-	@scripts/need.sh cargo cc c++ cmake python3 valgrind
+	@scripts/need.sh cargo cc c++ cmake gtest python3 valgrind
 	@CARGO_TARGET_DIR="$(dir $(RELEASE))" scripts/test_cpp.sh
 
 test-install:
@@ -152,7 +153,7 @@ bench-quality: build models
 	SUPMER_CACHE="$(CACHE)" benches/peers/quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(DATA)"
 
 # Corpus and labelled tasks are not part of this repository: bundles/README.md says where the corpus comes from, and any
-# folder of tasks will do for results.
+# folder of tasks will do for results, with their names in TASKS and a RESULTS of its own.
 bundles: build-train models minilm
 	@[ -n "$(CORPUS)" ] && [ -n "$(WORK)" ] || { echo 'CORPUS=DIR or WORK=DIR is missing' >&2; exit 2; }
 	scripts/train_bundles.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(CORPUS)" "$(WORK)" $(NAMES)

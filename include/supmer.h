@@ -960,7 +960,7 @@ void supmer_task_free(supmer_task *task);
 
 /* ===== adapter =========================================================================================
  *
- * What an adaptation made: a prompt of some kilobytes with its task, ready to predict with on the model family it was
+ * What an adaptation made: a prompt of some tens of kilobytes with its task, ready to predict with on the model family it was
  * made for. Holds no text of examples. Immutable.
  */
 

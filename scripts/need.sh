@@ -1,6 +1,6 @@
 #!/bin/sh
 # Ends with one line for the first of the given tools that is missing: cargo, cc, c++, cmake, go, pkg-config, python3, pip, valgrind,
-# abidw, chromium, rust-src.
+# abidw, chromium, gtest, rust-src.
 set -eu
 
 missing() {
@@ -23,6 +23,10 @@ for tool in "$@"; do
         ;;
     chromium)
         command -v chromium >/dev/null 2>&1 || missing Chromium "apt-get install chromium"
+        ;;
+    gtest)
+        echo '#include <gtest/gtest.h>' | c++ -E -x c++ - >/dev/null 2>&1 ||
+            missing GoogleTest "apt-get install libgtest-dev, or on macOS brew install googletest"
         ;;
     go)
         command -v go >/dev/null 2>&1 || missing "Go 1.22 or newer" "see https://go.dev/dl, or apt-get install golang"

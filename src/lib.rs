@@ -1,6 +1,6 @@
 //! supmer adapts a frozen small language model to a customer's classification task on the device: from a handful of
 //! labelled examples it learns a *soft prompt*, a few rows in front of the text, and predicts with it. No weight changes;
-//! an adapter is some ten kilobytes, and one model in memory serves as many adapters as you like.
+//! an adapter is some tens of kilobytes, and one model in memory serves as many adapters as you like.
 //!
 //! The principal types are [`Model`] (a loaded backbone), [`Task`] (labels, template, examples), [`Adapter`] (what
 //! adaptation makes) and the two functions [`adapt()`] and [`predict()`].

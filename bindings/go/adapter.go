@@ -5,7 +5,7 @@ import "C"
 
 import "unsafe"
 
-// Adapter is what an adaptation made: a prompt of some kilobytes with its task, ready to predict with on the family of
+// Adapter is what an adaptation made: a prompt of some tens of kilobytes with its task, ready to predict with on the family of
 // models it was made for. It holds no text of examples and never changes.
 type Adapter struct {
 	handle *handle

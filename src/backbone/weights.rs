@@ -161,7 +161,6 @@ impl FrozenMatrix {
     }
 
     /// The stored bytes of row `row`.
-    #[inline]
     pub fn row_bytes(&self, row: usize) -> &[u8] {
         let length = self.columns / self.format.block_len() * self.format.block_bytes();
         &self.bytes()[row * length..(row + 1) * length]

@@ -1,4 +1,4 @@
-//! What an adaptation made: a prompt of some kilobytes with its task, ready to predict with on the model family it was
+//! What an adaptation made: a prompt of some tens of kilobytes with its task, ready to predict with on the model family it was
 //! made for. Holds no text of examples. Immutable.
 
 use std::ffi::{CString, c_char};

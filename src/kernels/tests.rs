@@ -60,7 +60,9 @@ fn taken(compute: &Compute, value: f32) -> f64 {
 #[test]
 fn products_equal_plain_loops() {
     for compute in computes() {
-        for (m, n, k) in [(1, 3, 5), (2, 4, 16), (7, 50, 67), (13, 97, 130), (6, 48, 1537), (70, 130, 801)] {
+        for (m, n, k) in
+            [(1, 3, 5), (2, 4, 16), (7, 50, 67), (13, 97, 130), (6, 48, 1537), (70, 130, 801), (70, 130, 700)]
+        {
             let (w, x, dy) = (matrix(n, k), values(m * k, "x"), values(m * n, "dy"));
             let weights = w.as_f32().unwrap();
             let mut y = vec![1.0; m * n];
@@ -102,6 +104,35 @@ fn stored_weights_give_the_products_of_expanded_ones() {
     }
 }
 
+/// Formats whose blocks and parts differ, in one call and each alone; backward adds them up in their order.
+#[test]
+fn weights_of_several_formats_share_a_call() {
+    let (m, n, k) = (70, 130, 768);
+    let (x, dy) = (values(m * k, "x"), values(m * n, "dy"));
+    let weights = [Format::Q4_0, Format::Q4K, Format::BF16, Format::Q8_0, Format::F32].map(|format| match format {
+        Format::F32 => matrix(n, k),
+        format => stored(n, k, format),
+    });
+    for compute in computes() {
+        let alone = weights.each_ref().map(|weight| {
+            let mut y = vec![0.0; m * n];
+            linear::forward(&compute, &x, m, &mut [Output { weight, y: &mut y, accumulate: false }]);
+            y
+        });
+        let mut together = vec![vec![0.0; m * n]; weights.len()];
+        let outputs = weights.iter().zip(&mut together).map(|(weight, y)| Output { weight, y, accumulate: false });
+        linear::forward(&compute, &x, m, &mut outputs.collect::<Vec<_>>());
+        assert!(together == alone, "{:?}", compute.isa);
+
+        let inputs = weights.each_ref().map(|weight| (weight, &dy[..]));
+        let (mut dx, mut sum) = (vec![0.0; m * k], vec![0.0; m * k]);
+        linear::backward(&compute, m, &inputs, &mut dx, false);
+        inputs.iter().for_each(|input| linear::backward(&compute, m, &[*input], &mut sum, true));
+        let sum: Vec<f64> = sum.into_iter().map(f64::from).collect();
+        assert_close(&dx, &sum, 1e-6);
+    }
+}
+
 /// Other logits are as if they were not there.
 #[test]
 fn a_target_is_told_apart_from_the_tokens_kept() {
@@ -123,8 +154,8 @@ fn a_target_is_told_apart_from_the_tokens_kept() {
 #[test]
 fn results_do_not_depend_on_the_number_of_threads() {
     let (w, x) = (matrix(200, 96), values(70 * 96, "x"));
-    let run = |count| {
-        let compute = Compute { threads: Threads::new(count).unwrap(), isa: Isa::detect() };
+    let run = |count, isa| {
+        let compute = Compute { threads: Threads::new(count).unwrap(), isa };
         let (mut y, mut dx) = (vec![0.0; 70 * 200], vec![0.0; 70 * 96]);
         compute.threads.enter(|| {
             linear::forward(&compute, &x, 70, &mut [Output { weight: &w, y: &mut y, accumulate: false }]);
@@ -132,8 +163,10 @@ fn results_do_not_depend_on_the_number_of_threads() {
         });
         y.iter().chain(&dx).map(|v| v.to_bits()).collect::<Vec<_>>()
     };
-    let one = run(1);
-    assert!([2, 3, 8].into_iter().all(|count| run(count) == one));
+    for compute in computes() {
+        let one = run(1, compute.isa);
+        assert!([2, 3, 8].into_iter().all(|count| run(count, compute.isa) == one), "{:?}", compute.isa);
+    }
 }
 
 /// Rows that go through in other items, alone and among many.

@@ -106,17 +106,25 @@ mod tests {
 
     #[test]
     fn callers_of_all_kinds_get_in() {
-        let (threads, served) = (Threads::new(2).unwrap(), AtomicUsize::new(0));
-        let call = |_| {
-            threads.enter(|| std::thread::sleep(Duration::from_millis(1)));
-            served.fetch_add(1, Ordering::SeqCst);
+        let calls = || {
+            let (threads, served) = (Threads::new(2).unwrap(), AtomicUsize::new(0));
+            let call = |_| {
+                threads.enter(|| std::thread::sleep(Duration::from_millis(1)));
+                served.fetch_add(1, Ordering::SeqCst);
+            };
+            // A pool of the caller's, whose workers begin the next call while they wait for one.
+            let outer = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+            outer.install(|| (0..64).into_par_iter().for_each(call));
+            std::thread::scope(|scope| (0..16).for_each(|at| drop(scope.spawn(move || call(at)))));
+            threads.enter(|| call(0));
+            served.into_inner()
         };
-        // A pool of the caller's, whose workers begin the next call while they wait for one.
-        let outer = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        outer.install(|| (0..64).into_par_iter().for_each(call));
-        std::thread::scope(|scope| (0..16).for_each(|at| drop(scope.spawn(move || call(at)))));
-        threads.enter(|| call(0));
-        assert_eq!(served.into_inner(), 64 + 16 + 1);
+        let (done, served) = std::sync::mpsc::channel();
+        std::thread::spawn(move || done.send(calls()));
+        assert_eq!(
+            served.recv_timeout(Duration::from_secs(60)).expect("callers wait for each other, or one panicked"),
+            64 + 16 + 1
+        );
     }
 
     #[cfg(feature = "train")]

@@ -12,7 +12,7 @@ use crate::gradient_regularizer::{GradientRegularizer, Shape};
 use crate::model::Model;
 use crate::soft_prompt::SoftPrompt;
 
-/// Rank of psi on a decoder-only network: with SmolLM2-135M a bundle stays below 0.4 MB.
+/// Rank of psi on a decoder-only network: with SmolLM2-135M a bundle has 0.4 MB.
 const CAUSAL_RANK: usize = 32;
 /// Rows of the prompt of a T5, as published.
 const T5_ROWS: usize = 100;

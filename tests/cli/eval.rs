@@ -76,7 +76,10 @@ fn the_page_of_results_is_that_of_the_kept_cells() {
     let baselines = ["--baseline", "prompt-tuning", "--baseline", "text-init+head"];
     assert_success(&supmer(&[made.as_slice(), &baselines].concat()));
     let committed = std::fs::read_to_string(kept("RESULTS.md")).unwrap();
-    assert!(scratch.read("RESULTS.md") == committed, "docs/RESULTS.md is not of these cells; `make results` writes it");
+    assert!(
+        scratch.read("RESULTS.md") == committed,
+        "docs/RESULTS.md is not of these cells; `make results STAGES=page` writes it"
+    );
 }
 
 fn check_splits(scratch: &Scratch) {

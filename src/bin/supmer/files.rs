@@ -10,7 +10,8 @@ use crate::failure::{Failure, Outcome, at};
 
 /// A file being written beside its place; [`NewFile::keep`] puts it there, dropping it leaves the old state.
 ///
-/// A path that exists and is no regular file (`/dev/null`, a pipe) is written directly.
+/// A file that is there gives its permissions to the new one. A path that exists and is no regular file (`/dev/null`, a pipe)
+/// is written directly.
 pub struct NewFile {
     writer: BufWriter<File>,
     path: PathBuf,
@@ -26,7 +27,11 @@ impl NewFile {
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let beside = (!special).then(|| beside(&path));
         let file = File::create(beside.as_deref().unwrap_or(&path)).map_err(at(&path))?;
-        Ok(Self { writer: BufWriter::new(file), path, beside })
+        let file = Self { writer: BufWriter::new(file), path, beside };
+        if let (Some(_), Ok(old)) = (&file.beside, file.path.metadata()) {
+            file.writer.get_ref().set_permissions(old.permissions()).map_err(at(&file.path))?;
+        }
+        Ok(file)
     }
 
     /// Appends `bytes`.
@@ -97,6 +102,18 @@ mod tests {
         write(&link, b"new").unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read(&file).unwrap(), b"new");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn permissions_stay() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret.jsonl");
+        std::fs::write(&path, "old").unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -33,7 +33,8 @@ Exit codes:
   1    the work failed (memory limit, full disk, internal error)
   2    wrong usage: an option is unknown, missing or out of range
   3    an input cannot be used: a missing or damaged file, a bad task, row or adapter
-  130  stopped by Ctrl-C; files that were to be written are as they were before";
+  130  stopped by Ctrl-C or SIGTERM; files that were to be written are as they were before (train has saved its
+       checkpoint, eval its finished cells)";
 
 /// Adapt a frozen small language model from a few labelled examples, and predict with it.
 #[derive(Parser)]

@@ -31,15 +31,15 @@ pub(super) unsafe fn split_rows(region: Region<'_>, parts: usize, tiles: *mut Ti
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 unsafe fn rows_in_parts<const N: usize>(region: Region<'_>, tiles: *mut Tile) -> bool {
+    let blocks = Blocks::new(region);
     let mut rests = _mm512_setzero_si512();
-    for r in 0..SIDE {
-        let bytes = row_bytes(region, r);
-        for block in 0..region.columns.1 / STEP {
-            let (words, rest) = words_of::<N>(region.weight.format(), bytes, block);
+    for at in 0..region.columns.1 / STEP {
+        for r in 0..SIDE {
+            let (words, rest) = words_of::<N>(blocks.format, blocks.get(r, at));
             rests = _mm512_or_si512(rests, rest);
             // SAFETY: the tiles are the caller's.
             unsafe {
-                let to = tiles.add(2 * N * block);
+                let to = tiles.add(2 * N * at);
                 for (part, words) in words.into_iter().enumerate() {
                     _mm512_store_si512(to.add(part).cast::<__m512i>().add(r), words);
                 }
@@ -67,20 +67,20 @@ pub(super) unsafe fn split_columns(region: Region<'_>, parts: usize, tiles: *mut
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 unsafe fn columns_in_parts<const N: usize>(region: Region<'_>, tiles: *mut Tile, panel: usize) -> bool {
+    let blocks = Blocks::new(region);
     let mut rests = _mm512_setzero_si512();
     let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
-    for t in 0..SIDE {
-        let (first, second) = (row_bytes(region, t), row_bytes(region, t + SIDE));
-        for block in 0..region.columns.1 / STEP {
-            let (first, first_rest) = words_of::<N>(region.weight.format(), first, block);
-            let (second, second_rest) = words_of::<N>(region.weight.format(), second, block);
+    for at in 0..region.columns.1 / STEP {
+        for t in 0..SIDE {
+            let (first, first_rest) = words_of::<N>(blocks.format, blocks.get(t, at));
+            let (second, second_rest) = words_of::<N>(blocks.format, blocks.get(t + SIDE, at));
             rests = _mm512_or_si512(rests, _mm512_or_si512(first_rest, second_rest));
             for (part, (first, second)) in first.into_iter().zip(second).enumerate() {
                 let below = _mm512_or_si512(_mm512_andnot_si512(upper, first), _mm512_slli_epi32::<16>(second));
                 let above = _mm512_or_si512(_mm512_srli_epi32::<16>(first), _mm512_and_si512(second, upper));
                 // SAFETY: the tiles are the caller's.
                 unsafe {
-                    let to = tiles.add(block * panel + part);
+                    let to = tiles.add(at * panel + part);
                     _mm512_store_si512(to.cast::<__m512i>().add(t), below);
                     _mm512_store_si512(to.add(N).cast::<__m512i>().add(t), above);
                 }
@@ -90,35 +90,55 @@ unsafe fn columns_in_parts<const N: usize>(region: Region<'_>, tiles: *mut Tile,
     _mm512_test_epi32_mask(rests, rests) == 0
 }
 
-/// The blocks of row `r`, none behind the last row.
-fn row_bytes(region: Region<'_>, r: usize) -> &[u8] {
-    let ((row, rows), (column, columns)) = (region.rows, region.columns);
-    if r >= rows {
-        return &[];
+/// The stored blocks of a region.
+struct Blocks<'a> {
+    format: Format,
+    /// From the first block on.
+    bytes: &'a [u8],
+    /// Bytes from one row to the next.
+    stride: usize,
+    /// Bytes of a block.
+    size: usize,
+    rows: usize,
+}
+
+impl<'a> Blocks<'a> {
+    fn new(region: Region<'a>) -> Self {
+        let Region { weight, rows: (row, rows), columns: (column, _) } = region;
+        let (format, size) = (weight.format(), weight.format().block_bytes());
+        let stride = weight.columns() / STEP * size;
+        let bytes = weight.bytes();
+        Self { format, bytes: &bytes[(row * stride + column / STEP * size).min(bytes.len())..], stride, size, rows }
     }
-    let size = region.weight.format().block_bytes();
-    &region.weight.row_bytes(row + r)[column / STEP * size..(column + columns) / STEP * size]
+
+    /// Block `at` of row `r`, none behind the last row.
+    #[inline]
+    fn get(&self, r: usize, at: usize) -> Option<&'a [u8]> {
+        let first = r * self.stride + at * self.size;
+        (r < self.rows).then(|| &self.bytes[first..first + self.size])
+    }
 }
 
 /// The words of the parts of a block, and the bits of what the parts leave; zeros where there is no block.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
-fn words_of<const N: usize>(format: Format, row: &[u8], block: usize) -> ([__m512i; N], __m512i) {
-    let size = format.block_bytes();
-    let Some(bytes) = row.get(block * size..(block + 1) * size) else {
+fn words_of<const N: usize>(format: Format, block: Option<&[u8]>) -> ([__m512i; N], __m512i) {
+    let Some(bytes) = block else {
         return ([_mm512_setzero_si512(); N], _mm512_setzero_si512());
     };
     let half = |at: usize| _mm512_cvtph_ps(_mm256_set1_epi16(i16::from_le_bytes([bytes[at], bytes[at + 1]])));
     let scale = half(0);
     match format {
         Format::Q8_0 => {
-            // SAFETY: 32 bytes follow the scale.
-            let sixteen = |at: usize| unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(bytes[at..].as_ptr().cast())) };
+            // SAFETY: 16 bytes, as sliced.
+            let sixteen =
+                |at: usize| unsafe { _mm512_cvtepi8_epi32(_mm_loadu_si128(bytes[at..at + SIDE].as_ptr().cast())) };
             let weights = |at: usize| _mm512_mul_ps(_mm512_cvtepi32_ps(sixteen(at)), scale);
             split::split(weights(2), weights(2 + SIDE))
         }
         Format::Q4_1 => looked_up(scale, half(2), &bytes[4..]),
-        _ => looked_up(scale, _mm512_mul_ps(scale, _mm512_set1_ps(-8.0)), &bytes[2..]),
+        Format::Q4_0 => looked_up(scale, _mm512_mul_ps(scale, _mm512_set1_ps(-8.0)), &bytes[2..]),
+        other => unreachable!("{other:?} has no such blocks"),
     }
 }
 
@@ -128,9 +148,8 @@ fn words_of<const N: usize>(format: Format, row: &[u8], block: usize) -> ([__m51
 fn looked_up<const N: usize>(scale: __m512, offset: __m512, nibbles: &[u8]) -> ([__m512i; N], __m512i) {
     let steps = _mm512_setr_ps(0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0, 14.0, 15.0);
     let mut weights = _mm512_add_ps(_mm512_mul_ps(scale, steps), offset);
-    assert!(nibbles.len() >= SIDE);
-    // SAFETY: 16 bytes, as was just seen.
-    let nibbles = _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(nibbles.as_ptr().cast()) });
+    // SAFETY: 16 bytes, as sliced.
+    let nibbles = _mm512_cvtepu8_epi32(unsafe { _mm_loadu_si128(nibbles[..SIDE].as_ptr().cast()) });
     // Words are looked up by their five lowest bits: the lower nibble and one bit of the upper, for which the table is
     // there twice, or the upper nibble.
     let places = _mm512_or_si512(nibbles, _mm512_slli_epi32::<12>(nibbles));

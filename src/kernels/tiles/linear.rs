@@ -1,4 +1,4 @@
-//! The products of [`crate::kernels::linear`] on tiles: the same items by output, weights split as they are expanded.
+//! The products of [`crate::kernels::linear`] on tiles: the same items by output, weights split as they are read.
 
 use super::registers::Registers;
 use super::results::{Results, Target};
@@ -48,13 +48,13 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
             let count = width.min(n - start);
             let panels = count.div_ceil(PANEL);
             let panel = chunk_steps * 2 * x_parts;
-            // Blocks of results are kept until the last chunk; without one to come, until they are written.
+            // Blocks of results are kept until the last chunk is done; where there is one chunk only, until they are written.
             let kept = if steps <= chunk_steps { 2 } else { panels * x_panels };
             with_tiles(&ITEM, panels * panel + 4 * kept, |scratch| {
                 let (w_tiles, c_tiles) = scratch.split_at_mut(panels * panel);
                 let (w_tiles, c_tiles) = (w_tiles.as_mut_ptr(), c_tiles.as_mut_ptr());
-                // SAFETY: `isa` was checked; all offsets are within what was taken above, and no other item writes
-                // columns start..start + count of y.
+                // SAFETY: `isa` was checked; all offsets are within what was taken above, no other item writes
+                // columns start..start + count of y, and a block is written before its tiles are used again.
                 unsafe {
                     let registers = Registers::configure();
                     let mut results = Results::new(true);
@@ -134,12 +134,13 @@ pub(in crate::kernels) fn backward(
             let count = width.min(k - start);
             let panels = count.div_ceil(PANEL);
             let panel = chunk_steps * 2 * y_parts;
+            // As forward.
             let kept = if chunks == 1 { 2 } else { panels * y_panels };
             with_tiles(&ITEM, panels * panel + 4 * kept, |scratch| {
                 let (w_tiles, c_tiles) = scratch.split_at_mut(panels * panel);
                 let (w_tiles, c_tiles) = (w_tiles.as_mut_ptr(), c_tiles.as_mut_ptr());
-                // SAFETY: `isa` was checked; all offsets are within what was taken above, and no other item writes
-                // columns start..start + count of dx.
+                // SAFETY: `isa` was checked; all offsets are within what was taken above, no other item writes
+                // columns start..start + count of dx, and a block is written before its tiles are used again.
                 unsafe {
                     let registers = Registers::configure();
                     let mut results = Results::new(false);

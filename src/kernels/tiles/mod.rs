@@ -1,7 +1,7 @@
 //! f32 products on the processor's bf16 tiles (Intel AMX, Linux on x86-64).
 //!
 //! An f32 value is the exact sum of three bf16 values of 8 bits each (see [`split`]), so a product of two is nine products
-//! of parts. The six of the largest sizes are summed in f32 by the tiles (see [`registers::multiply`]); the other three lie
+//! of parts. The six of the largest sizes are summed in f32 by the tiles (see [`registers::Registers::multiply`]); the other three lie
 //! below the last bit of an f32. Weights that two parts hold, as they do almost all 4-bit ones, take five products.
 //!
 //! The summed index goes through in steps of 32, zeros behind its end; rows and columns of both operands in panels of 32.

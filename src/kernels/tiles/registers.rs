@@ -68,12 +68,13 @@ impl Registers {
                 (2, PARTS) => self.multiply_parts::<2, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
                 (PARTS, 1) => self.multiply_parts::<PARTS, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 (PARTS, 2) => self.multiply_parts::<PARTS, 2>(a.tiles, b.tiles, steps, c, accumulate),
-                _ => self.multiply_parts::<PARTS, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
+                (PARTS, PARTS) => self.multiply_parts::<PARTS, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
+                (a, b) => unreachable!("{a} and {b} parts"),
             }
         }
     }
 
-    /// [`Registers::multiply`] for so many parts, compiled apart so that the loop over products is unrolled.
+    /// [`Registers::multiply`] for so many parts.
     unsafe fn multiply_parts<const A: usize, const B: usize>(
         &self,
         a: *const Tile,
@@ -94,40 +95,16 @@ impl Registers {
                 asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
             }
             for step in 0..steps {
-                let (a, b) = (a.add(2 * A * step), b.add(2 * B * step));
+                let tiles = (a.add(2 * A * step), b.add(2 * B * step));
                 // All pairs of parts whose product can reach the 24 bits of an f32, small ones first. Each differs from its
                 // neighbour in one operand, whose tiles alone are loaded anew.
-                if A > 2 {
-                    load_pair::<4, 5>(a.add(2), A);
-                    load_pair::<6, 7>(b, B);
-                    multiply_held();
-                }
-                if A > 1 {
-                    load_pair::<4, 5>(a.add(1), A);
-                    if A == 2 {
-                        load_pair::<6, 7>(b, B);
-                    }
-                    multiply_held();
-                    if B > 1 {
-                        load_pair::<6, 7>(b.add(1), B);
-                        multiply_held();
-                    }
-                }
-                load_pair::<4, 5>(a, A);
-                if B > 1 {
-                    if A == 1 {
-                        load_pair::<6, 7>(b.add(1), B);
-                    }
-                    multiply_held();
-                }
-                if A == 1 || B > 1 {
-                    load_pair::<6, 7>(b, B);
-                }
-                multiply_held();
-                if B > 2 {
-                    load_pair::<6, 7>(b.add(2), B);
-                    multiply_held();
-                }
+                let held = (A, B); // none
+                let held = add_product::<A, B>(tiles, held, (2, 0));
+                let held = add_product::<A, B>(tiles, held, (1, 0));
+                let held = add_product::<A, B>(tiles, held, (1, 1));
+                let held = add_product::<A, B>(tiles, held, (0, 1));
+                let held = add_product::<A, B>(tiles, held, (0, 0));
+                add_product::<A, B>(tiles, held, (0, 2));
             }
             store::<0>(c);
             store::<1>(c.add(1));
@@ -144,11 +121,27 @@ impl Drop for Registers {
     }
 }
 
-/// Adds the product of the two tiles of A and the two of B in the registers to the four of C.
+/// Adds the product of part `i` of A and part `j` of B to the tiles of C, if there are such parts; loads those that are not
+/// `held`, and gives what is held then.
 #[inline(always)]
-unsafe fn multiply_held() {
+unsafe fn add_product<const A: usize, const B: usize>(
+    (a, b): (*const Tile, *const Tile),
+    held: (usize, usize),
+    (i, j): (usize, usize),
+) -> (usize, usize) {
+    if i >= A || j >= B {
+        return held;
+    }
     // SAFETY: as for `multiply`.
     unsafe {
+        if i != held.0 {
+            load::<4>(a.add(i));
+            load::<5>(a.add(A + i));
+        }
+        if j != held.1 {
+            load::<6>(b.add(j));
+            load::<7>(b.add(B + j));
+        }
         asm!(
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tdpbf16ps tmm1, tmm4, tmm7",
@@ -157,16 +150,7 @@ unsafe fn multiply_held() {
             options(nostack, nomem, preserves_flags)
         );
     }
-}
-
-/// Loads a tile and the one `apart` tiles behind it.
-#[inline(always)]
-unsafe fn load_pair<const FIRST: u8, const SECOND: u8>(tile: *const Tile, apart: usize) {
-    // SAFETY: as for `multiply`.
-    unsafe {
-        load::<FIRST>(tile);
-        load::<SECOND>(tile.add(apart));
-    }
+    (i, j)
 }
 
 #[inline(always)]

@@ -22,7 +22,7 @@ impl Target {
         for r in 0..self.rows {
             for at in (0..self.columns).step_by(SIDE) {
                 // SAFETY: a hint; nothing is read.
-                unsafe { _mm_prefetch::<_MM_HINT_ET0>(self.data.wrapping_add(r * self.stride + at).cast()) }
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(self.data.wrapping_add(r * self.stride + at).cast()) }
             }
         }
     }
@@ -43,7 +43,8 @@ impl Results {
     /// Takes the 2 x 2 tiles at `c`, and writes those taken before.
     ///
     /// # Safety
-    /// AVX-512; the target is writable, and the tiles stay as they are until the next call but one, or [`Results::finish`].
+    /// AVX-512; the target is writable, the four tiles are valid, and nobody else touches either until the next call or
+    /// [`Results::finish`] has returned.
     pub(super) unsafe fn take(&mut self, c: *mut Tile, target: Target) {
         let before = self.waiting.replace((c, target));
         // SAFETY: as the caller vouched for those before.

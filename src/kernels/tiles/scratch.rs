@@ -21,6 +21,7 @@ pub(super) fn with_tiles<R>(
 ) -> R {
     let mut tiles = memory.take();
     if tiles.len() < length {
+        drop(std::mem::take(&mut tiles));
         tiles = vec![Tile([0; SIDE * SIDE]); length];
     }
     let result = work(&mut tiles[..length]);

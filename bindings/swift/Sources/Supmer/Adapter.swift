@@ -1,7 +1,7 @@
 import CSupmer
 import Foundation
 
-/// What an adaptation made: a prompt of some kilobytes with its task, ready to predict with on the model family it was
+/// What an adaptation made: a prompt of some tens of kilobytes with its task, ready to predict with on the model family it was
 /// made for. Holds no text of examples.
 ///
 /// It is `Sendable` because an adapter never changes.

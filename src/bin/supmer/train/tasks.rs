@@ -59,7 +59,7 @@ pub struct TaskArguments {
     /// Answers of multi-choice and single-sentence tasks
     #[arg(long, conflicts_with = "labelled", value_name = "N", default_value_t = AnchorOptions::default().choices)]
     choices: usize,
-    /// Tasks of one step [default: 2, T5: 4]
+    /// Tasks of one step [default: 2, T5: 4, labelled: 1]
     #[arg(long, value_name = "N")]
     tasks_per_step: Option<usize>,
     /// Let the tasks of one step be of different formats [default: true, T5: false]
