@@ -159,7 +159,8 @@ bundles: build-train models minilm
 	scripts/train_bundles.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(CORPUS)" "$(WORK)" $(NAMES)
 
 results: build-train models minilm
-	@[ -n "$(DATA)" ] && [ -n "$(WORK)" ] || { echo 'DATA=DIR or WORK=DIR is missing' >&2; exit 2; }
+	@[ "$(STAGES)" = page ] || { [ -n "$(DATA)" ] && [ -n "$(WORK)" ]; } || \
+		{ echo 'DATA=DIR or WORK=DIR is missing' >&2; exit 2; }
 	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)/bundles" $(STAGES)
 
 build-train:
