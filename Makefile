@@ -160,7 +160,7 @@ bundles: build-train models minilm
 
 results: build-train models minilm
 	@[ "$(STAGES)" = page ] || { [ -n "$(DATA)" ] && [ -n "$(WORK)" ]; } || \
-		{ echo 'DATA=DIR or WORK=DIR is missing' >&2; exit 2; }
+		{ echo 'DATA=DIR or WORK=DIR is missing; STAGES=page needs neither' >&2; exit 2; }
 	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)/bundles" $(STAGES)
 
 build-train:
