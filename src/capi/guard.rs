@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::supmer_error;
 use super::handle::Handle;
+use super::silence;
 use super::status::supmer_status;
 use crate::error::{Error, Result, Status, fail};
 
@@ -56,7 +57,8 @@ pub(super) unsafe fn guard<'a>(
     body: impl FnOnce(&Call<'a>) -> Result<()>,
 ) -> supmer_status {
     let call = Call::default();
-    let outcome = catch_unwind(AssertUnwindSafe(|| body(&call))).unwrap_or_else(|payload| {
+    let caught = silence::inside(|| catch_unwind(AssertUnwindSafe(|| body(&call))));
+    let outcome = caught.unwrap_or_else(|payload| {
         call.used.borrow().iter().for_each(|poisoned| poisoned.store(true, Ordering::Release));
         let message = panic_message(payload.as_ref());
         log::error!("{message}");
@@ -78,7 +80,7 @@ pub(super) unsafe fn guard<'a>(
 
 /// Runs a getter that has no way to report failure; a panic gives `fallback`.
 pub(super) fn guard_value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
+    silence::inside(|| catch_unwind(AssertUnwindSafe(body))).unwrap_or(fallback)
 }
 
 /// A fixed text is passed on; a formatted one may quote the input that caused it and is not.
@@ -131,6 +133,33 @@ mod tests {
         assert!(!message(error).contains("patient"));
         // SAFETY: freed once.
         unsafe { supmer_error_free(error) };
+    }
+
+    /// In a process of its own, whose stderr can be read: nothing of a caught panic, on the caller's thread or a
+    /// worker's, and all of the program's own.
+    #[test]
+    fn a_caught_panic_is_not_printed() {
+        const NAME: &str = "capi::guard::tests::a_caught_panic_is_not_printed";
+        if std::env::var_os("SUPMER_TEST_PANICS").is_some() {
+            let text = String::from("a patient's name");
+            let threads = crate::runtime::Threads::new(2).unwrap();
+            // SAFETY: NULL is allowed.
+            unsafe {
+                let here = guard(ptr::null_mut(), |_| panic!("no boundary in `{text}`"));
+                let worker = guard(ptr::null_mut(), |_| threads.enter(|| panic!("no boundary in `{text}`")));
+                assert_eq!((here, worker), (SUPMER_STATUS_PANIC, SUPMER_STATUS_PANIC));
+            }
+            assert_eq!(guard_value(7, || panic!("no boundary in `{text}`")), 7);
+            assert!(catch_unwind(|| panic!("the program's own")).is_err());
+            return;
+        }
+        let program = std::env::current_exe().unwrap();
+        let mut child = std::process::Command::new(program);
+        let output = child.args(["--exact", NAME, "--nocapture"]).env("SUPMER_TEST_PANICS", "1").output().unwrap();
+        let (printed, told) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+        assert!(output.status.success() && told.contains("1 passed"), "{told}{printed}");
+        assert!(printed.contains("the program's own") && !printed.contains("patient"), "{printed}");
+        assert_eq!(printed.matches("panicked at").count(), 1, "{printed}");
     }
 
     #[test]

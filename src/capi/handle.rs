@@ -6,6 +6,8 @@ use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::silence;
+
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 
 /// A type that C holds by pointer.
@@ -52,7 +54,7 @@ pub(super) unsafe fn free<T: Handle>(pointer: *mut T) {
     if !pointer.is_null() {
         // SAFETY: the caller vouches that the box is ours and still whole.
         let handle = unsafe { Box::from_raw(pointer) };
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(handle)));
+        let _ = silence::inside(|| catch_unwind(AssertUnwindSafe(|| drop(handle))));
     }
 }
 

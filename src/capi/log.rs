@@ -11,6 +11,7 @@ use parking_lot::RwLock;
 use super::error::supmer_error;
 use super::guard::guard;
 use super::handle;
+use super::silence;
 use super::status::supmer_status;
 use crate::error::{Result, Status, fail};
 
@@ -113,7 +114,7 @@ impl Log for Callback {
         let message = handle::c_string(&record.args().to_string());
         INSIDE.set(true);
         // SAFETY: the program gave a function of this type and vouched for its user data.
-        unsafe { callback(*user_data, level, message.as_ptr()) };
+        silence::outside(|| unsafe { callback(*user_data, level, message.as_ptr()) });
         INSIDE.set(false);
     }
 

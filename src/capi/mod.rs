@@ -1,8 +1,8 @@
 //! The C ABI: one module per section of `include/supmer.h`, and those that keep its promises.
 //!
-//! `guard` catches panics, `handle` owns what C holds, `arguments` checks pointers, and `options` reads structs
-//! that may grow. The contract that C callers rely on stands at the top of the header (`cbindgen.toml`); the modules'
-//! and functions' own documentation becomes the header's sections.
+//! `guard` catches panics, `silence` keeps them from being printed, `handle` owns what C holds, `arguments` checks
+//! pointers, and `options` reads structs that may grow. The contract that C callers rely on stands at the top of the
+//! header (`cbindgen.toml`); the modules' and functions' own documentation becomes the header's sections.
 
 // The one place, with kernels and the memory map, where `unsafe` is needed: every pointer here comes from C.
 #![allow(unsafe_code)]
@@ -15,6 +15,7 @@ mod arguments;
 mod guard;
 mod handle;
 mod options;
+mod silence;
 
 mod adapt;
 mod adapter;

@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 
+use super::silence;
 use crate::runtime::{Progress, Stage};
 
 /// What was just done: one of `SUPMER_STAGE_...`.
@@ -79,6 +80,6 @@ impl Listener {
             reserved: 0,
         };
         // SAFETY: the caller gave a function of this type and vouched for its user data.
-        unsafe { callback(self.user_data, &progress) == 0 }
+        silence::outside(|| unsafe { callback(self.user_data, &progress) }) == 0
     }
 }

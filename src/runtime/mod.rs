@@ -14,3 +14,5 @@ pub use memory::peak_bytes;
 pub use progress::{Progress, Stage};
 pub use random::Random;
 pub use threads::Threads;
+#[cfg(feature = "capi")]
+pub(crate) use threads::WORKER_NAME;

@@ -6,6 +6,9 @@ use super::turns::Turns;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::MAX_THREADS;
 
+/// How the names of all workers begin.
+pub(crate) const WORKER_NAME: &str = "supmer-";
+
 /// A pool of `count` workers that runs the kernels; results never depend on `count`.
 pub struct Threads {
     pool: Option<Pool>,
@@ -39,7 +42,7 @@ impl Threads {
     fn started(count: usize) -> Result<Self> {
         let workers = rayon::ThreadPoolBuilder::new()
             .num_threads(count)
-            .thread_name(|i| format!("supmer-{i}"))
+            .thread_name(|i| format!("{WORKER_NAME}{i}"))
             .build()
             .map_err(|e| Error::new(Status::Internal, format!("cannot start {count} threads: {e}")))?;
         Ok(Self { pool: Some(Pool { workers, turns: Turns::new(count) }), count })
