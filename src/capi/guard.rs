@@ -10,6 +10,7 @@ use super::handle::Handle;
 use super::silence;
 use super::status::supmer_status;
 use crate::error::{Error, Result, Status, fail};
+use crate::kernels;
 
 /// One call from C: remembers the handles it uses, so that a panic can mark them as broken.
 #[derive(Default)]
@@ -64,6 +65,8 @@ pub(super) unsafe fn guard<'a>(
         log::error!("{message}");
         Err(Error::new(Status::Panic, message))
     });
+    // What a model without workers computed with: tens of megabytes after an adaptation.
+    kernels::release_scratch();
     match outcome {
         Ok(()) => Status::Ok.code(),
         Err(failure) => {

@@ -43,3 +43,11 @@ impl Compute {
         Ok(Self { threads: Threads::new(options.thread_count)?, isa: Isa::select(options.isa)? })
     }
 }
+
+/// Frees the scratch memory that kernels keep on the calling thread from one product to the next.
+#[cfg(feature = "capi")]
+pub(crate) fn release_scratch() {
+    shared::release_scratch();
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    tiles::release_tiles();
+}

@@ -40,11 +40,12 @@ impl<'a> Shared<'a> {
     }
 }
 
+thread_local! {
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Calls `work` with `length` values of this thread's scratch memory (their content is arbitrary).
 pub(super) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
-    thread_local! {
-        static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
     SCRATCH.with_borrow_mut(|scratch| {
         if scratch.len() < length {
             // The old content is of no use: a fresh allocation avoids copying it.
@@ -52,4 +53,30 @@ pub(super) fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R)
         }
         work(&mut scratch[..length])
     })
+}
+
+/// Frees this thread's scratch memory, unless it is in use.
+#[cfg(feature = "capi")]
+pub(super) fn release_scratch() {
+    SCRATCH.with(|scratch| {
+        if let Ok(mut scratch) = scratch.try_borrow_mut() {
+            *scratch = Vec::new();
+        }
+    });
+}
+
+#[cfg(all(test, feature = "capi"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scratch_is_freed_unless_it_is_in_use() {
+        with_scratch(100, |scratch| {
+            release_scratch();
+            scratch.fill(1.0);
+        });
+        assert_eq!(SCRATCH.with_borrow(Vec::len), 100);
+        release_scratch();
+        assert_eq!(SCRATCH.with_borrow(Vec::capacity), 0);
+    }
 }

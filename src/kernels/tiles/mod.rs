@@ -15,6 +15,8 @@ mod split;
 mod weights;
 
 pub(super) use registers::is_available;
+#[cfg(feature = "capi")]
+pub(super) use scratch::release_tiles;
 
 /// Side of a tile, in values of the result and in words of an operand; a word holds two bf16 values.
 const SIDE: usize = 16;

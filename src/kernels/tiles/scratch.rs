@@ -28,3 +28,10 @@ pub(super) fn with_tiles<R>(
     memory.set(tiles);
     result
 }
+
+/// Frees this thread's tiles, but for those that are in use.
+#[cfg(feature = "capi")]
+pub(in crate::kernels) fn release_tiles() {
+    ACTIVATIONS.take();
+    ITEM.take();
+}
