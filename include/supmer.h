@@ -16,8 +16,10 @@
  * Errors. A call that can fail returns a supmer_status, SUPMER_STATUS_OK (0) on success, and takes a last parameter
  * `error` that may be NULL (see the section on errors). Outputs are written only on success. Every pointer argument is
  * checked: a NULL that is not allowed is SUPMER_STATUS_INVALID_ARGUMENT. A failed call leaves its handles usable.
- * A bug in the library never ends the program: it is SUPMER_STATUS_PANIC, after which the handles of that call refuse
- * further work and only wait to be freed. Each function lists its statuses without SUPMER_STATUS_.
+ * A panic, which is a bug in the library, does not end the program: it is SUPMER_STATUS_PANIC, after which the handles
+ * of that call refuse further work and only wait to be freed. What can end it is a system that has no memory left, and
+ * a mapped model file that cannot be read any more (see supmer_model_load). Each function lists its statuses without
+ * SUPMER_STATUS_.
  *
  * Ownership. Objects are opaque handles. What a call writes through a pointer to a pointer is yours; give each back
  * once, to the free function of its type, never to free(). Freeing NULL does nothing. Handles may be freed in any
@@ -650,12 +652,14 @@ supmer_status supmer_model_options_init(supmer_model_options *options, size_t st
 /**
  * Loads a model from a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors).
  *
- * - `path`, `path_length`: the file or folder. Unless weights are expanded it is mapped: it must not be written to or cut while
- *   the model lives. To update it, write another file and rename that into place.
+ * - `path`, `path_length`: the file or folder. Unless weights are expanded it is mapped: while the model lives it must
+ *   not be written to or cut, and must stay readable. To update it, write another file and rename that into place. Where
+ *   it may become unreadable (a network drive, iOS file protection) use `supmer_model_load_memory`.
  * - `options`: NULL for all defaults.
  * - `out`: receives the model, yours to free with `supmer_model_free`.
  * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
- *   `NOT_FINITE`, `TOO_LARGE`, `CANCELLED`, `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
+ *   `NOT_FINITE`, `TOO_LARGE`, `MEMORY_LIMIT` (no memory for expanded weights), `CANCELLED`, `INVALID_OPTION`,
+ *   `INVALID_UTF8`, `INVALID_ARGUMENT`.
  * - Threads: any.
  * - Since: 0.1.0
  */

@@ -166,7 +166,7 @@ impl<'s, 'c> TensorReader<'s, 'c> {
         })
     }
 
-    /// The two-dimensional tensor `name`. Errors: `CorruptFile`, `NotFinite`, `Unsupported`.
+    /// The two-dimensional tensor `name`. Errors: `CorruptFile`, `NotFinite`, `Unsupported`, `MemoryLimit`.
     pub(super) fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<FrozenMatrix> {
         let tensor = self.find(name, &format!("{rows} x {columns}"))?;
         if tensor.shape != [rows, columns] {
@@ -179,7 +179,7 @@ impl<'s, 'c> TensorReader<'s, 'c> {
                 matrix.release();
                 Ok(matrix)
             }
-            Keep::Expanded => Ok(matrix.expanded()),
+            Keep::Expanded => matrix.expanded(),
         }
     }
 

@@ -187,13 +187,24 @@ impl FrozenMatrix {
     }
 
     /// The same matrix in f32 memory of its own. Mapped pages that were read for it stop counting as resident.
-    pub fn expanded(&self) -> FrozenMatrix {
-        let mut values = vec![0.0; self.rows * self.columns];
-        for (row, out) in values.chunks_exact_mut(self.columns).enumerate() {
-            self.expand(row, 0, out);
+    ///
+    /// Errors: `MemoryLimit` when there is no memory for it.
+    pub fn expanded(&self) -> Result<FrozenMatrix> {
+        let mut values = Vec::new();
+        values.try_reserve_exact(self.rows * self.columns).map_err(|_| {
+            let message = format!(
+                "there is no memory for {} x {} weights as f32; load the model with its weights as they are stored",
+                self.rows, self.columns
+            );
+            Error::new(Status::MemoryLimit, message)
+        })?;
+        for row in 0..self.rows {
+            let start = values.len();
+            values.resize(start + self.columns, 0.0);
+            self.expand(row, 0, &mut values[start..]);
         }
         self.release();
-        Self { format: Format::F32, storage: Storage::Owned(values), ..*self }
+        Ok(Self { format: Format::F32, storage: Storage::Owned(values), ..*self })
     }
 
     /// Lets the system drop the matrix's mapped pages from memory; they are read from the file again when touched.

@@ -173,12 +173,14 @@ pub unsafe extern "C" fn supmer_model_options_init(
 
 /// Loads a model from a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors).
 ///
-/// - `path`, `path_length`: the file or folder. Unless weights are expanded it is mapped: it must not be written to or cut while
-///   the model lives. To update it, write another file and rename that into place.
+/// - `path`, `path_length`: the file or folder. Unless weights are expanded it is mapped: while the model lives it must
+///   not be written to or cut, and must stay readable. To update it, write another file and rename that into place. Where
+///   it may become unreadable (a network drive, iOS file protection) use `supmer_model_load_memory`.
 /// - `options`: NULL for all defaults.
 /// - `out`: receives the model, yours to free with `supmer_model_free`.
 /// - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
-///   `NOT_FINITE`, `TOO_LARGE`, `CANCELLED`, `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
+///   `NOT_FINITE`, `TOO_LARGE`, `MEMORY_LIMIT` (no memory for expanded weights), `CANCELLED`, `INVALID_OPTION`,
+///   `INVALID_UTF8`, `INVALID_ARGUMENT`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]

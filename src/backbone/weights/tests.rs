@@ -36,7 +36,7 @@ fn owned_and_mapped_f32_read_alike() {
     let (_folder, map) = mapped_file(&bytes);
     let mapped = FrozenMatrix::new(2, 3, Format::F32, Storage::Stored { file: map, offset: 8, length: 24 }).unwrap();
     let owned = FrozenMatrix::new(2, 3, Format::F32, Storage::Owned(values.to_vec())).unwrap();
-    for matrix in [&mapped, &owned, &mapped.expanded()] {
+    for matrix in [&mapped, &owned, &mapped.expanded().unwrap()] {
         let mut row = [0.0; 2];
         matrix.expand(1, 1, &mut row);
         assert_eq!(row, [5.0, 6.0]);
@@ -61,7 +61,7 @@ fn expansion_lets_go_of_the_file() {
     let (_folder, map) = mapped_file(&halves);
     let storage = Storage::Stored { file: map.clone(), offset: 0, length: 8 };
     let matrix = FrozenMatrix::new(2, 2, Format::F16, storage).unwrap();
-    let expanded = matrix.expanded();
+    let expanded = matrix.expanded().unwrap();
     assert_eq!(expanded.format(), Format::F32);
     assert_eq!(expanded.as_f32(), Some(&[1.0, -0.5, 2.0, 4.0][..]));
     drop(matrix);
