@@ -30,6 +30,8 @@
  * Threads. A handle may be used from any thread. Functions that take a pointer to const may run at the same time on
  * one handle; functions that take a pointer to non-const must have the handle to themselves. Models, bundles,
  * adapters, reports, errors and buffers never change. A call leaves nothing behind on its thread.
+ * A model does not survive fork(): load it in the child, where calls with a parent's model are
+ * SUPMER_STATUS_INVALID_ARGUMENT. Do not unload the library (dlclose): workers of a freed model may still be ending.
  *
  * Strings are UTF-8, given as pointer and length in bytes, and need no NUL at the end; (NULL, 0) is empty. Text that
  * the library gives ends in NUL. Paths are strings too, on every system.

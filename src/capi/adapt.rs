@@ -148,7 +148,7 @@ pub unsafe extern "C" fn supmer_adapt(
     // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
     unsafe {
         guard(error, |call| {
-            let model = call.handle(model)?;
+            let model = call.handle(model)?.model()?;
             let task = call.handle(task)?;
             let adapter_out = Out::required(adapter, "adapter")?;
             let report_out = Out::optional(report, "report")?;
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn supmer_adapt(
             let mut progress = |progress| listener.tell(progress);
             let (task, examples) = task.finish()?;
             let control = Control { cancel, progress: Some(&mut progress) };
-            let made = adapt::adapt(model.model(), &task, &examples, None, &options, control)?;
+            let made = adapt::adapt(model, &task, &examples, None, &options, control)?;
 
             let report = supmer_report::new(&made.report)?;
             if let Some(out) = report_out {

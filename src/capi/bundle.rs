@@ -158,7 +158,7 @@ pub unsafe extern "C" fn supmer_bundle_check(
         guard(error, |call| {
             let bundle = call.handle(bundle)?;
             let model = call.handle(model)?;
-            bundle.bundle.check(model.model().backbone()).map(|_| ())
+            bundle.bundle.check(model.model()?.backbone()).map(|_| ())
         })
     }
 }

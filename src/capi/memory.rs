@@ -70,7 +70,7 @@ pub unsafe extern "C" fn supmer_model_estimate_memory(
     // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
     unsafe {
         guard(error, |call| {
-            let model = call.handle(model)?.model();
+            let model = call.handle(model)?.model()?;
             let task = call.optional(task)?.map(supmer_task::finish).transpose()?;
             let options = options::read(options)?.resolve(call, None)?;
             let task = task.as_ref().map(|(task, examples)| (task, &examples[..]));

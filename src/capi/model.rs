@@ -23,6 +23,8 @@ pub struct supmer_model {
     state: State,
     model: Arc<Model>,
     fingerprint: CString,
+    /// The process that loaded it: a forked one has no workers.
+    process: u32,
 }
 
 // Handles may be used from any thread.
@@ -39,9 +41,12 @@ impl Handle for supmer_model {
 }
 
 impl supmer_model {
-    /// The model itself.
-    pub(super) fn model(&self) -> &Model {
-        &self.model
+    /// The model itself. Errors: `InvalidArgument` in a process that was forked after it was loaded.
+    pub(super) fn model(&self) -> Result<&Model> {
+        if self.process == std::process::id() {
+            return Ok(&self.model);
+        }
+        fail(Status::InvalidArgument, "the model was loaded before this process was forked; load it in this process")
     }
 }
 
@@ -308,6 +313,7 @@ impl supmer_model {
     pub(super) fn give(model: Arc<Model>) -> Result<*mut Self> {
         let fingerprint = serde_json::to_string(model.backbone().fingerprint())
             .map_err(|e| Error::new(Status::Internal, format!("the model's fingerprint cannot be written: {e}")))?;
-        Ok(handle::give(Self { state: State::new(), model, fingerprint: handle::c_string(&fingerprint) }))
+        let fingerprint = handle::c_string(&fingerprint);
+        Ok(handle::give(Self { state: State::new(), model, fingerprint, process: std::process::id() }))
     }
 }

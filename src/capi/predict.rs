@@ -13,6 +13,7 @@ use super::options::{self, Options};
 use super::status::supmer_status;
 use crate::error::{Result, Status, fail};
 use crate::limits::MAX_EXAMPLES;
+use crate::model::Model;
 use crate::predict::{self, PredictOptions, Prediction};
 use crate::runtime::Cancel;
 use crate::task::Example;
@@ -189,7 +190,7 @@ pub unsafe extern "C" fn supmer_predict_mixed(
     // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
     unsafe {
         guard(error, |call| {
-            let model = call.handle(model)?.model();
+            let model = call.handle(model)?.model()?;
             let options = read_options(call, options)?;
             check_count(count)?;
             let mut own = Vec::new();
@@ -211,7 +212,7 @@ pub unsafe extern "C" fn supmer_predict_mixed(
 
 /// With what to predict.
 struct Request<'a> {
-    model: &'a supmer_model,
+    model: &'a Model,
     adapter: &'a supmer_adapter,
     options: PredictOptions,
 }
@@ -226,7 +227,7 @@ impl<'a> Request<'a> {
         options: *const supmer_predict_options,
     ) -> Result<Self> {
         // SAFETY: passed on to the caller.
-        let (model, adapter) = unsafe { (call.handle(model)?, call.handle(adapter)?) };
+        let (model, adapter) = unsafe { (call.handle(model)?.model()?, call.handle(adapter)?) };
         // SAFETY: passed on to the caller.
         Ok(Self { model, adapter, options: unsafe { read_options(call, options) }? })
     }
@@ -236,7 +237,7 @@ impl<'a> Request<'a> {
     }
 
     fn run(&self, rows: &[Example]) -> Result<Vec<Prediction>> {
-        predict::predict(self.model.model(), self.adapter.adapter(), rows, &self.options)
+        predict::predict(self.model, self.adapter.adapter(), rows, &self.options)
     }
 }
 

@@ -138,18 +138,18 @@ pub unsafe extern "C" fn supmer_train_bundle(
     // SAFETY: pointers are NULL or as long and writable as the header says, says the caller.
     unsafe {
         guard(error, |call| {
-            let model = call.handle(model)?;
+            let model = call.handle(model)?.model()?;
             let corpus = arguments::path(corpus, corpus_length)?;
             let folder = arguments::path(folder, folder_length)?;
             let bundle_out = Out::required(bundle, "bundle")?;
             let finished_out = Out::optional(finished, "finished")?;
             let given = options::read(options)?;
-            let options = given.resolve(call, PipelineOptions::for_backbone(model.model().backbone()))?;
+            let options = given.resolve(call, PipelineOptions::for_backbone(model.backbone()))?;
             let cancel = call.optional(given.cancel)?.map_or_else(Cancel::new, supmer_cancel::flag);
             let listener = Listener::new(given.progress, given.progress_user_data);
             let mut progress = |progress| listener.tell(progress);
             let control = Control { cancel, progress: Some(&mut progress) };
-            let trained = train_bundle(model.model(), corpus, folder, &options, given.resume == 1, control)?;
+            let trained = train_bundle(model, corpus, folder, &options, given.resume == 1, control)?;
             if let Some(out) = finished_out {
                 out.write(trained.finished);
             }

@@ -259,6 +259,31 @@ fn a_bundle_is_a_start_with_a_regularizer() {
     }
 }
 
+/// The child says what a prediction gave by its exit status; an alarm ends it if it hangs.
+#[test]
+#[cfg(unix)]
+fn a_forked_child_is_told_to_load_its_own_model() {
+    let model = model();
+    let adapter = adapt(model, &options());
+    let text = parts(TEXTS[0]);
+    // SAFETY: the child calls nothing but the library and ends without running what its parent would; handles are live.
+    unsafe {
+        let child = libc::fork();
+        if child == 0 {
+            libc::alarm(60);
+            let status = supmer_predict(model, adapter, text.0, text.1, null(), null_mut(), 0, null_mut(), null_mut());
+            libc::_exit(status);
+        }
+        let mut ended = 0;
+        assert_eq!(libc::waitpid(child, &mut ended, 0), child);
+        assert!(libc::WIFEXITED(ended), "{ended}");
+        assert_eq!(libc::WEXITSTATUS(ended), SUPMER_STATUS_INVALID_ARGUMENT);
+        predict(model, adapter, TEXTS[0]);
+        supmer_adapter_free(adapter);
+        supmer_model_free(model);
+    }
+}
+
 #[test]
 fn threads_share_a_model_and_an_adapter() {
     struct Shared(*const supmer_model, *const supmer_adapter);
