@@ -41,6 +41,7 @@
  * unless it is 0, so programs and libraries of different versions work together.
  *
  * Growth. Functions, constants and fields are added, never changed or removed while SUPMER_ABI_VERSION stays the same.
+ * This is promised from 1.0 on: ABI 0 is provisional, and a release before 1.0 may change it; its changelog says how.
  * "Since" tells the first version that has a function.
  */
 
@@ -554,10 +555,6 @@ typedef struct {
      * Which instructions the kernels use.
      */
     supmer_instructions instructions;
-    /**
-     * 0.
-     */
-    uint32_t reserved;
     /**
      * Stops loading, and nothing later; NULL = nothing does.
      */

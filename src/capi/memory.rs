@@ -28,8 +28,10 @@ pub struct supmer_memory_estimate {
 // SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), plain numbers.
 unsafe impl Options for supmer_memory_estimate {
     const NAME: &'static str = "supmer_memory_estimate";
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
+
+options::ends_with!(supmer_memory_estimate, cached_prompt_bytes: u64);
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<supmer_memory_estimate>() == 40);

@@ -93,8 +93,6 @@ pub struct supmer_model_options {
     pub weights: supmer_weights,
     /// Which instructions the kernels use.
     pub instructions: supmer_instructions,
-    /// 0.
-    pub reserved: u32,
     /// Stops loading, and nothing later; NULL = nothing does.
     pub cancel: *const supmer_cancel,
     /// Told how far loading is; NULL = nobody.
@@ -106,8 +104,10 @@ pub struct supmer_model_options {
 // SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), numbers and pointers that may all be zero.
 unsafe impl Options for supmer_model_options {
     const NAME: &'static str = "supmer_model_options";
-    const FIRST_SIZE: usize = offset_of!(Self, instructions);
+    const SIZES: &'static [usize] = &[offset_of!(Self, instructions), size_of::<Self>()];
 }
+
+options::ends_with!(supmer_model_options, progress_user_data: *mut c_void);
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<supmer_model_options>() == 56 && size_of::<supmer_file>() == 32);
@@ -137,9 +137,6 @@ impl supmer_model_options {
                 return fail(Status::InvalidOption, message);
             }
         };
-        if self.reserved != 0 {
-            return fail(Status::InvalidOption, "supmer_model_options: reserved must be 0");
-        }
         if self.prompt_cache_bytes != 0 {
             options.prompt_cache_bytes = usize::try_from(self.prompt_cache_bytes).unwrap_or(usize::MAX);
         }

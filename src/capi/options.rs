@@ -9,18 +9,28 @@ const MAX_STRUCT_SIZE: usize = 4096;
 /// An options struct of the header.
 ///
 /// # Safety
-/// The type is `repr(C)`, starts with `struct_size: usize`, has no padding at its end, and all zero bytes are a value of it.
+/// The type is `repr(C)`, starts with `struct_size: usize`, has no padding at its end ([`ends_with`]), and all zero bytes
+/// are a value of it.
 pub(super) unsafe trait Options: Copy {
     /// Name of the struct, for messages.
     const NAME: &'static str;
-    /// Its size when it first appeared; smaller ones never existed.
-    const FIRST_SIZE: usize;
+    /// Its sizes in all versions of the header so far; each ends where a field does.
+    const SIZES: &'static [usize];
 }
+
+/// Asserts at compile time that nothing lies behind `$field` in `$options`: a later version's field could stand in
+/// padding, and its size would not tell.
+macro_rules! ends_with {
+    ($options:ty, $field:ident: $kind:ty) => {
+        const _: () = assert!(std::mem::offset_of!($options, $field) + size_of::<$kind>() == size_of::<$options>());
+    };
+}
+pub(super) use ends_with;
 
 /// Reads the part of `*given` that both sides know, the rest zero; NULL gives all zero, which is every default.
 ///
-/// Errors: `InvalidOption` when `struct_size` is too small or absurd, or when fields that this version does not know
-/// are used.
+/// Errors: `InvalidOption` when `struct_size` is that of no version, or when fields that this version does not know are
+/// used.
 ///
 /// # Safety
 /// `given` is NULL or points to as many readable bytes as its first field says.
@@ -92,15 +102,18 @@ pub(super) unsafe fn init<T: Options>(options: *mut T, struct_size: usize) -> su
     Status::Ok.code()
 }
 
+/// A later version's size is not known here; it is larger and keeps the alignment.
 fn check_size<T: Options>(size: usize) -> Result<()> {
-    if (T::FIRST_SIZE..=MAX_STRUCT_SIZE).contains(&size) {
+    let may_be_later = size > size_of::<T>() && size <= MAX_STRUCT_SIZE && size.is_multiple_of(align_of::<T>());
+    if T::SIZES.contains(&size) || may_be_later {
         return Ok(());
     }
-    let (name, first) = (T::NAME, T::FIRST_SIZE);
+    let name = T::NAME;
     fail(
         Status::InvalidOption,
         format!(
-            "{name}: struct_size is {size}, a size from {first} to {MAX_STRUCT_SIZE} was expected; call {name}_init"
+            "{name}: struct_size is {size}, {} was expected; call {name}_init with the struct's sizeof",
+            size_of::<T>()
         ),
     )
 }
@@ -153,9 +166,21 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_struct_is_read_as_far_as_it_goes() {
+        let mut options = grown();
+        (options.known.thread_count, options.known.instructions) = (3, 7);
+        options.known.struct_size = supmer_model_options::SIZES[0];
+        let read = read_grown(&options).unwrap();
+        assert_eq!((read.thread_count, read.instructions), (3, 0));
+    }
+
+    #[test]
     fn sizes_that_never_were_are_refused() {
         let mut options = grown();
-        for size in [0, 1, supmer_model_options::FIRST_SIZE - 1, MAX_STRUCT_SIZE + 1, usize::MAX] {
+        let (first, whole) = (supmer_model_options::SIZES[0], size_of::<supmer_model_options>());
+        // Between two versions, with a part of a field at its end, or with a whole one that came with others.
+        let between = [first + 1, first + size_of::<u32>(), whole - size_of::<usize>()];
+        for size in [&between[..], &[0, 1, first - 1, whole + 1, MAX_STRUCT_SIZE + 8, usize::MAX]].concat() {
             options.known.struct_size = size;
             assert_eq!(read_grown(&options).err().unwrap().status(), Status::InvalidOption, "{size}");
             // SAFETY: a refused size writes nothing.

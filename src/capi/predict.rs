@@ -38,8 +38,10 @@ pub struct supmer_predict_options {
 // SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), numbers and pointers that may all be zero.
 unsafe impl Options for supmer_predict_options {
     const NAME: &'static str = "supmer_predict_options";
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
+
+options::ends_with!(supmer_predict_options, cancel: *const supmer_cancel);
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<supmer_predict_options>() == 24);

@@ -87,8 +87,10 @@ pub struct supmer_train_options {
 // SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), numbers and pointers that may all be zero.
 unsafe impl Options for supmer_train_options {
     const NAME: &'static str = "supmer_train_options";
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 }
+
+options::ends_with!(supmer_train_options, progress_user_data: *mut c_void);
 
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<supmer_train_options>() == 152);
