@@ -1371,6 +1371,14 @@ typedef struct {
      * Stops the call; NULL = nothing does.
      */
     const supmer_cancel *cancel;
+    /**
+     * Told after every batch how many rows are done (`SUPMER_STAGE_PREDICT`); NULL = nobody.
+     */
+    supmer_progress_callback progress;
+    /**
+     * Handed to `progress`.
+     */
+    void *progress_user_data;
 } supmer_predict_options;
 
 /**

@@ -1,6 +1,6 @@
 package supmer
 
-// #include "supmer.h"
+// #include "callbacks.h"
 import "C"
 
 import (
@@ -17,6 +17,8 @@ type PredictOptions struct {
 	AbstainBelow float32
 	// BatchSize is the number of rows computed together; 0 = chosen by the library.
 	BatchSize uint32
+	// Progress is told after every batch how many rows are done; an error stops the call and becomes part of its error.
+	Progress func(Progress) error
 }
 
 // Prediction is what the model says of one text.
@@ -70,15 +72,18 @@ func (m *Model) PredictBatch(
 		return nil, err
 	}
 	defer cancel.end()
+	observer := options.observe(ctx)
+	defer observer.end()
 
 	input := newTextBlob(len(texts), func(i int) string { return texts[i] })
 	blob, length := input.chars()
 	out := newOutputs(len(texts), len(adapter.labels))
 	room, capacity := out.floats()
 	var failed *C.supmer_error
-	status := C.supmer_predict_batch(model, native, blob, length, unsafe.SliceData(input.offsets),
-		C.size_t(len(texts)), options.native(cancel), room, capacity, unsafe.SliceData(out.labels), &failed)
-	if err := cancel.outcome(status, failed, nil); err != nil {
+	status := C.supmer_go_predict_batch(model, native, blob, length, unsafe.SliceData(input.offsets),
+		C.size_t(len(texts)), options.native(cancel), C.uintptr_t(observer.handle), room, capacity,
+		unsafe.SliceData(out.labels), &failed)
+	if err := cancel.outcome(status, failed, observer.err); err != nil {
 		return nil, err
 	}
 	return out.predictions(func(int) *Adapter { return adapter }), nil
@@ -105,15 +110,18 @@ func (m *Model) PredictMixed(ctx context.Context, rows []Row, options *PredictOp
 		return nil, err
 	}
 	defer cancel.end()
+	observer := options.observe(ctx)
+	defer observer.end()
 
 	input := newTextBlob(len(rows), func(i int) string { return rows[i].Text })
 	blob, length := input.chars()
 	out := newOutputs(len(rows), stride)
 	room, _ := out.floats()
 	var failed *C.supmer_error
-	status := C.supmer_predict_mixed(model, unsafe.SliceData(natives), blob, length, unsafe.SliceData(input.offsets),
-		C.size_t(len(rows)), options.native(cancel), room, C.size_t(stride), unsafe.SliceData(out.labels), &failed)
-	if err := cancel.outcome(status, failed, nil); err != nil {
+	status := C.supmer_go_predict_mixed(model, unsafe.SliceData(natives), blob, length, unsafe.SliceData(input.offsets),
+		C.size_t(len(rows)), options.native(cancel), C.uintptr_t(observer.handle), room, C.size_t(stride),
+		unsafe.SliceData(out.labels), &failed)
+	if err := cancel.outcome(status, failed, observer.err); err != nil {
 		return nil, err
 	}
 	return out.predictions(func(i int) *Adapter { return rows[i].Adapter }), nil
@@ -137,6 +145,8 @@ func (m *Model) predictOne(
 		return Prediction{}, err
 	}
 	defer cancel.end()
+	observer := options.observe(ctx)
+	defer observer.end()
 
 	text, length := chars(input)
 	out := newOutputs(1, len(adapter.labels))
@@ -145,16 +155,26 @@ func (m *Model) predictOne(
 	var failed *C.supmer_error
 	var status C.supmer_status
 	if json {
-		status = C.supmer_predict_row_json(
-			model, native, text, length, options.native(cancel), room, capacity, label, &failed)
+		status = C.supmer_go_predict_row_json(
+			model, native, text, length, options.native(cancel), C.uintptr_t(observer.handle), room, capacity, label,
+			&failed)
 	} else {
-		status = C.supmer_predict(
-			model, native, text, length, options.native(cancel), room, capacity, label, &failed)
+		status = C.supmer_go_predict(
+			model, native, text, length, options.native(cancel), C.uintptr_t(observer.handle), room, capacity, label,
+			&failed)
 	}
-	if err := cancel.outcome(status, failed, nil); err != nil {
+	if err := cancel.outcome(status, failed, observer.err); err != nil {
 		return Prediction{}, err
 	}
 	return out.predictions(func(int) *Adapter { return adapter })[0], nil
+}
+
+// observe leads to the function of the options, if there is one.
+func (o *PredictOptions) observe(ctx context.Context) *observer {
+	if o == nil {
+		return observe(ctx, nil)
+	}
+	return observe(ctx, o.Progress)
 }
 
 // native gives the library's form, nil when all is default and nothing can stop the call.

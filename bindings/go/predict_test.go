@@ -74,6 +74,34 @@ func TestAMixedBatchGivesEachRowItsAdapter(t *testing.T) {
 	}
 }
 
+func TestPredictionsTellHowManyRowsAreDoneAndCanBeStopped(t *testing.T) {
+	model := openModel(t)
+	adapter := adapt(t, model, &supmer.AdaptOptions{Steps: 2})
+	var done []uint64
+	options := &supmer.PredictOptions{BatchSize: 3, Progress: func(progress supmer.Progress) error {
+		if progress.Stage != supmer.StagePredict || progress.Total != uint64(len(texts)) {
+			t.Errorf("%+v", progress)
+		}
+		done = append(done, progress.Done)
+		return nil
+	}}
+	_, err := model.PredictBatch(ctx, adapter, texts, options)
+	if err != nil || !reflect.DeepEqual(done, []uint64{3, 4}) {
+		t.Errorf("%v were told: %v", done, err)
+	}
+	reason := errors.New("enough")
+	stop := &supmer.PredictOptions{Progress: func(supmer.Progress) error { return reason }}
+	_, batch := model.PredictBatch(ctx, adapter, texts, stop)
+	_, mixed := model.PredictMixed(ctx, []supmer.Row{{Adapter: adapter, Text: "warm"}}, stop)
+	_, text := model.Predict(ctx, adapter, "warm", stop)
+	_, row := model.PredictJSON(ctx, adapter, []byte(`{"text": "warm"}`), stop)
+	for at, err := range []error{batch, mixed, text, row} {
+		if !errors.Is(err, reason) || !errors.Is(err, supmer.ErrCancelled) {
+			t.Errorf("call %d: %v", at, err)
+		}
+	}
+}
+
 func TestAPredictionMayAbstain(t *testing.T) {
 	model := openModel(t)
 	adapter := adapt(t, model, &supmer.AdaptOptions{Steps: 2})

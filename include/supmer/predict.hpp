@@ -25,6 +25,8 @@ struct PredictOptions {
     /// Rows computed together; 0 = chosen by the library.
     std::uint32_t batch_size = 0;
     std::optional<Cancel> cancel;
+    /// Told after every batch how many rows are done.
+    ProgressFunction progress;
 };
 
 /// The outcome for one row.
@@ -43,6 +45,7 @@ struct Row {
 
 namespace detail {
 
+/// The options as C takes them, without the progress function; borrows from `options`.
 inline supmer_predict_options raw_options(const PredictOptions &options) noexcept {
     supmer_predict_options raw;
     supmer_predict_options_init(&raw, sizeof raw);
@@ -70,12 +73,15 @@ inline std::optional<std::size_t> label(std::int32_t raw) noexcept {
 /// Makes a C call that predicts one row.
 template <typename Call>
 Result<Prediction> predict_one(const Adapter &adapter, const PredictOptions &options, Call call) {
-    const supmer_predict_options raw = raw_options(options);
+    supmer_predict_options raw = raw_options(options);
+    Listener listener(options.progress);
+    listener.attach(raw);
     std::vector<float> probabilities(adapter.label_count());
     std::int32_t best = SUPMER_ABSTAINED;
     auto done = attempt([&](supmer_error **error) {
         return call(&raw, probabilities.data(), probabilities.size(), &best, error);
     });
+    listener.rethrow();
     if (!done) {
         return done.error();
     }
@@ -107,7 +113,9 @@ inline Result<Prediction> predict_row_json(const Model &model, const Adapter &ad
 /// Predicts many texts, for a template with the field {text}, faster than one by one.
 inline Result<std::vector<Prediction>> predict_batch(const Model &model, const Adapter &adapter,
                                                      Span<std::string_view> texts, const PredictOptions &options = {}) {
-    const supmer_predict_options raw = detail::raw_options(options);
+    supmer_predict_options raw = detail::raw_options(options);
+    detail::Listener listener(options.progress);
+    listener.attach(raw);
     detail::Texts packed;
     for (const std::string_view text : texts) {
         packed.add(text);
@@ -120,6 +128,7 @@ inline Result<std::vector<Prediction>> predict_batch(const Model &model, const A
                                     packed.offsets.data(), texts.size(), &raw, probabilities.data(),
                                     probabilities.size(), labels.data(), error);
     });
+    listener.rethrow();
     if (!done) {
         return done.error();
     }
@@ -135,7 +144,9 @@ inline Result<std::vector<Prediction>> predict_batch(const Model &model, const A
 /// Predicts texts that each come with their own adapter, in one batch.
 inline Result<std::vector<Prediction>> predict_mixed(const Model &model, Span<Row> rows,
                                                      const PredictOptions &options = {}) {
-    const supmer_predict_options raw = detail::raw_options(options);
+    supmer_predict_options raw = detail::raw_options(options);
+    detail::Listener listener(options.progress);
+    listener.attach(raw);
     detail::Texts packed;
     std::vector<const supmer_adapter *> adapters;
     adapters.reserve(rows.size());
@@ -152,6 +163,7 @@ inline Result<std::vector<Prediction>> predict_mixed(const Model &model, Span<Ro
                                     packed.offsets.data(), rows.size(), &raw, probabilities.data(), stride,
                                     labels.data(), error);
     });
+    listener.rethrow();
     if (!done) {
         return done.error();
     }

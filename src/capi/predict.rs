@@ -1,7 +1,8 @@
 //! Labels for new texts. Probabilities come in the order of the adapter's labels and sum to 1. The first prediction
 //! with an adapter computes the state of its prompt, later ones find it in the model's cache.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
 
 use super::adapter::supmer_adapter;
 use super::arguments::{self, OutSlice};
@@ -10,6 +11,7 @@ use super::error::supmer_error;
 use super::guard::{Call, guard};
 use super::model::supmer_model;
 use super::options::{self, Options};
+use super::progress::{Listener, supmer_progress_callback};
 use super::status::supmer_status;
 use crate::error::{Result, Status, fail};
 use crate::limits::MAX_EXAMPLES;
@@ -33,18 +35,22 @@ pub struct supmer_predict_options {
     pub batch_size: u32,
     /// Stops the call; NULL = nothing does.
     pub cancel: *const supmer_cancel,
+    /// Told after every batch how many rows are done (`SUPMER_STAGE_PREDICT`); NULL = nobody.
+    pub progress: supmer_progress_callback,
+    /// Handed to `progress`.
+    pub progress_user_data: *mut c_void,
 }
 
 // SAFETY: repr(C), `struct_size` first, no padding at its end (asserted), numbers and pointers that may all be zero.
 unsafe impl Options for supmer_predict_options {
     const NAME: &'static str = "supmer_predict_options";
-    const SIZES: &'static [usize] = &[size_of::<Self>()];
+    const SIZES: &'static [usize] = &[offset_of!(Self, progress), size_of::<Self>()];
 }
 
-options::ends_with!(supmer_predict_options, cancel: *const supmer_cancel);
+options::ends_with!(supmer_predict_options, progress_user_data: *mut c_void);
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<supmer_predict_options>() == 24);
+const _: () = assert!(size_of::<supmer_predict_options>() == 40);
 
 /// Makes `options` all defaults.
 ///
@@ -193,7 +199,7 @@ pub unsafe extern "C" fn supmer_predict_mixed(
     unsafe {
         guard(error, |call| {
             let model = call.handle(model)?.model()?;
-            let options = read_options(call, options)?;
+            let (options, listener) = read_options(call, options)?;
             check_count(count)?;
             let mut own = Vec::new();
             for (row, &adapter) in arguments::slice(adapters, count, "adapters")?.iter().enumerate() {
@@ -207,7 +213,9 @@ pub unsafe extern "C" fn supmer_predict_mixed(
             let outputs = Outputs::new(count, stride, probabilities, count.saturating_mul(stride), labels)?;
             let texts = cut_blob(blob, blob_length, offsets, count)?;
             let rows: Vec<_> = own.iter().zip(&texts).map(|(adapter, text)| (adapter.as_ref(), text)).collect();
-            outputs.write(&predict::predict_mixed(model, &rows, &options)?)
+            outputs.write(&predict::predict_mixed_watched(model, &rows, &options, &mut |progress| {
+                listener.tell(progress)
+            })?)
         })
     }
 }
@@ -217,6 +225,7 @@ struct Request<'a> {
     model: &'a Model,
     adapter: &'a supmer_adapter,
     options: PredictOptions,
+    listener: Listener,
 }
 
 impl<'a> Request<'a> {
@@ -231,7 +240,8 @@ impl<'a> Request<'a> {
         // SAFETY: passed on to the caller.
         let (model, adapter) = unsafe { (call.handle(model)?.model()?, call.handle(adapter)?) };
         // SAFETY: passed on to the caller.
-        Ok(Self { model, adapter, options: unsafe { read_options(call, options) }? })
+        let (options, listener) = unsafe { read_options(call, options) }?;
+        Ok(Self { model, adapter, options, listener })
     }
 
     fn label_count(&self) -> usize {
@@ -239,20 +249,23 @@ impl<'a> Request<'a> {
     }
 
     fn run(&self, rows: &[Example]) -> Result<Vec<Prediction>> {
-        predict::predict(self.model, self.adapter.adapter(), rows, &self.options)
+        let mut progress = |progress| self.listener.tell(progress);
+        predict::predict_watched(self.model, self.adapter.adapter(), rows, &self.options, &mut progress)
     }
 }
 
-/// The Rust options.
+/// The Rust options, and who is told of the progress.
 ///
 /// # Safety
 /// `options` is NULL or as long as it says, and what it points to is live.
-unsafe fn read_options(call: &Call<'_>, options: *const supmer_predict_options) -> Result<PredictOptions> {
+unsafe fn read_options(call: &Call<'_>, options: *const supmer_predict_options) -> Result<(PredictOptions, Listener)> {
     // SAFETY: passed on to the caller.
     let given = unsafe { options::read(options) }?;
     // SAFETY: passed on to the caller.
     let cancel = unsafe { call.optional(given.cancel) }?.map_or_else(Cancel::new, supmer_cancel::flag);
-    Ok(PredictOptions { abstain_below: given.abstain_below, batch_size: given.batch_size as usize, cancel })
+    let (abstain_below, batch_size) = (given.abstain_below, given.batch_size as usize);
+    let listener = Listener::new(given.progress, given.progress_user_data);
+    Ok((PredictOptions { abstain_below, batch_size, cancel }, listener))
 }
 
 /// Where predictions go, checked before anything is computed: rows of `stride` probabilities, and labels.

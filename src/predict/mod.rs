@@ -13,14 +13,14 @@ use crate::error::Result;
 use crate::label_head::LabelHead;
 use crate::limits::{MAX_BATCH_ROWS, within};
 use crate::model::Model;
-use crate::runtime::Cancel;
+use crate::runtime::{Cancel, Control, Progress, Stage};
 use crate::soft_prompt::SoftPrompt;
 use crate::task::{Example, Task};
 
 pub use prepared::PreparedTask;
 pub(crate) use prepared::in_row;
 pub use prompt_cache::PromptCache;
-use scoring::{BatchLimits, Scored, highest, score, softmax};
+use scoring::{BatchLimits, Scored, highest, score_watched, softmax};
 
 /// Most tokens of a filled template unless an option or an adapter says otherwise.
 pub const DEFAULT_MAX_TOKENS: usize = 256;
@@ -58,9 +58,20 @@ pub fn predict(
     rows: &[Example],
     options: &PredictOptions,
 ) -> Result<Vec<Prediction>> {
+    predict_watched(model, adapter, rows, options, &mut |_| true)
+}
+
+/// As [`predict`]; `progress` is told after every batch how many rows are done, and `false` stops the call.
+pub fn predict_watched(
+    model: &Model,
+    adapter: &Adapter,
+    rows: &[Example],
+    options: &PredictOptions,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Vec<Prediction>> {
     options.validate()?;
     let conditions = [Condition::of(model, adapter)?];
-    predict_under(model, &conditions, rows.len(), |row| (0, &rows[row]), options)
+    predict_under(model, &conditions, rows.len(), |row| (0, &rows[row]), options, progress)
 }
 
 /// Predicts rows that each come with their own adapter; adapters may repeat, and their tasks may differ.
@@ -71,6 +82,16 @@ pub fn predict_mixed(
     rows: &[(&Adapter, &Example)],
     options: &PredictOptions,
 ) -> Result<Vec<Prediction>> {
+    predict_mixed_watched(model, rows, options, &mut |_| true)
+}
+
+/// As [`predict_mixed`], with `progress` as for [`predict_watched`].
+pub fn predict_mixed_watched(
+    model: &Model,
+    rows: &[(&Adapter, &Example)],
+    options: &PredictOptions,
+    progress: &mut dyn FnMut(Progress) -> bool,
+) -> Result<Vec<Prediction>> {
     options.validate()?;
     let mut conditions = Vec::new();
     let mut known = HashMap::new();
@@ -80,7 +101,8 @@ pub fn predict_mixed(
             conditions.push(Condition::of(model, adapter).map_err(in_row("input", position))?);
         }
     }
-    predict_under(model, &conditions, rows.len(), |row| (known[&rows[row].0.id()], rows[row].1), options)
+    let row = |row: usize| (known[&rows[row].0.id()], rows[row].1);
+    predict_under(model, &conditions, rows.len(), row, options, progress)
 }
 
 /// Predicts `rows` of `task` by the backbone alone, without a prompt; texts are cut to [`DEFAULT_MAX_TOKENS`] tokens.
@@ -91,7 +113,7 @@ pub fn zero_shot(model: &Model, task: &Task, rows: &[Example], options: &Predict
     let prompt = SoftPrompt::empty(model.backbone().width());
     // No adapter has the id 0, and a state of no rows is never cached.
     let conditions = [Condition::new(model, 0, (&prompt, None), task, DEFAULT_MAX_TOKENS)?];
-    predict_under(model, &conditions, rows.len(), |row| (0, &rows[row]), options)
+    predict_under(model, &conditions, rows.len(), |row| (0, &rows[row]), options, &mut |_| true)
 }
 
 impl PredictOptions {
@@ -147,19 +169,26 @@ impl<'a> Condition<'a> {
     }
 }
 
-/// Predicts `count` rows; `row` gives each one's condition and example.
+/// Predicts `count` rows; `row` gives each one's condition and example, `progress` is told after every batch.
 fn predict_under<'a>(
     model: &Model,
     conditions: &[Condition<'_>],
     count: usize,
     row: impl Fn(usize) -> (usize, &'a Example),
     options: &PredictOptions,
+    progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Vec<Prediction>> {
-    let backbone = model.backbone();
+    let (backbone, cache) = (model.backbone(), model.prompt_cache());
     let limits = BatchLimits::new(options.batch_size, 0, backbone.width());
     let scored: Vec<Scored<'_>> =
         conditions.iter().map(|c| Scored { id: c.id, prompt: c.prompt, readout: c.readout() }).collect();
     let mut predictions = Vec::with_capacity(count);
+    let mut control = Control { cancel: options.cancel.clone(), progress: Some(progress) };
+    let mut done = 0;
+    let mut tell = |rows: usize| {
+        done += rows;
+        control.tell(Progress { stage: Stage::Predict, done, total: count, loss: f32::NAN, accuracy: f32::NAN })
+    };
     for start in (0..count).step_by(WINDOW_ROWS) {
         let mut filled = Vec::new();
         for position in start..count.min(start + WINDOW_ROWS) {
@@ -169,7 +198,7 @@ fn predict_under<'a>(
             filled.push((condition, ids.map_err(in_row("input", position))?));
         }
         let texts: Vec<(usize, &[u32])> = filled.iter().map(|(c, ids)| (*c, ids.as_slice())).collect();
-        let scores = score(backbone, model.prompt_cache(), &scored, &texts, limits, &options.cancel)?;
+        let scores = score_watched(backbone, cache, &scored, &texts, limits, &options.cancel, &mut tell)?;
         predictions.extend(scores.iter().map(|scores| Prediction::from_scores(scores, options.abstain_below)));
     }
     Ok(predictions)

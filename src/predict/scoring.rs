@@ -54,6 +54,19 @@ pub(crate) fn score(
     limits: BatchLimits,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<f32>>> {
+    score_watched(backbone, cache, prompts, texts, limits, cancel, &mut |_| Ok(()))
+}
+
+/// As [`score`]; `tell` is told of every batch how many texts it had, and its error ends the call.
+pub(super) fn score_watched(
+    backbone: &dyn Backbone,
+    cache: &PromptCache,
+    prompts: &[Scored<'_>],
+    texts: &[(usize, &[u32])],
+    limits: BatchLimits,
+    cancel: &Cancel,
+    tell: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<Vec<Vec<f32>>> {
     let mut scores = vec![Vec::new(); texts.len()];
     let mut states: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
     for batch in packed(texts, |prompt| prompts[prompt].readout.trie().most_rows(), limits) {
@@ -84,6 +97,7 @@ pub(crate) fn score(
             }
             scores[at] = row;
         }
+        tell(batch.len())?;
     }
     Ok(scores)
 }

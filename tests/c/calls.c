@@ -138,6 +138,22 @@ static void stopped(const char *fixtures, const supmer_model *model) {
     CHECK(done == 2 && adapter == NULL);
     supmer_task_free(task);
 
+    adapter = check_adapter(model, 1);
+    const char *texts = "warm and cold";
+    const size_t offsets[] = {0, 4, 8, 13};
+    int32_t labels[3] = {7, 7, 7};
+    supmer_predict_options predicting;
+    CHECK_OK(supmer_predict_options_init(&predicting, sizeof predicting));
+    predicting.batch_size = 1;
+    predicting.progress = stop_at_two;
+    predicting.progress_user_data = &done;
+    CHECK_STATUS(supmer_predict_batch(model, adapter, texts, 13, offsets, 3, &predicting, NULL, 0, labels, NULL),
+                 SUPMER_STATUS_CANCELLED);
+    CHECK(done == 2 && labels[0] == 7);
+    CHECK_OK(supmer_predict_batch(model, adapter, texts, 13, offsets, 1, &predicting, NULL, 0, labels, NULL));
+    CHECK(done == 1 && labels[0] != 7);
+    supmer_adapter_free(adapter);
+
     supmer_model *other = NULL;
     supmer_model_options loading;
     CHECK_OK(supmer_model_options_init(&loading, sizeof loading));

@@ -97,6 +97,7 @@ fn structs_and_constants_are_those_of_rust() {
         ("supmer_adapt_options, start_adapter", offset_of!(supmer_adapt_options, start_adapter)),
         ("supmer_adapt_options, progress_user_data", offset_of!(supmer_adapt_options, progress_user_data)),
         ("supmer_predict_options, cancel", offset_of!(supmer_predict_options, cancel)),
+        ("supmer_predict_options, progress_user_data", offset_of!(supmer_predict_options, progress_user_data)),
         ("supmer_progress, stage", offset_of!(supmer_progress, stage)),
     ];
     let values = [

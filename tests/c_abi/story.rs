@@ -159,6 +159,44 @@ fn a_callback_is_told_on_the_calling_thread_and_may_stop_the_call() {
 }
 
 #[test]
+fn a_prediction_tells_how_many_rows_are_done_and_may_be_stopped() {
+    unsafe extern "C" fn callback(user_data: *mut c_void, progress: *const supmer_progress) -> i32 {
+        // SAFETY: both are what the test and the library handed over, live for this call.
+        let (done, progress) = unsafe { (&mut *user_data.cast::<Vec<u64>>(), &*progress) };
+        if progress.stage != SUPMER_STAGE_PREDICT || progress.total != 5 || !progress.loss.is_nan() {
+            return 1;
+        }
+        done.push(progress.done);
+        i32::from(done.len() == 4)
+    }
+
+    let model = model();
+    let adapter = adapt(model, &options());
+    let (blob, offsets, adapters) = (parts("12345"), [0, 1, 2, 3, 4, 5], [adapter.cast_const(); 5]);
+    let (mut done, mut labels) = (Vec::<u64>::new(), [7; 5]);
+    // SAFETY: live handles and locals.
+    unsafe {
+        let mut options: supmer_predict_options = std::mem::zeroed();
+        supmer_predict_options_init(&mut options, size_of::<supmer_predict_options>());
+        (options.batch_size, options.progress) = (2, Some(callback));
+        options.progress_user_data = (&raw mut done).cast();
+        let (offsets, options) = (offsets.as_ptr(), &raw const options);
+        let (room, labels) = (null_mut(), labels.as_mut_ptr());
+        let batch =
+            supmer_predict_batch(model, adapter, blob.0, blob.1, offsets, 5, options, room, 0, labels, null_mut());
+        assert_eq!(batch, SUPMER_STATUS_OK);
+        let (status, message) = failure(|e| {
+            supmer_predict_mixed(model, adapters.as_ptr(), blob.0, blob.1, offsets, 5, options, room, 0, null_mut(), e)
+        });
+        assert_eq!((status, message.contains("progress callback")), (SUPMER_STATUS_CANCELLED, true), "{message}");
+        supmer_adapter_free(adapter);
+        supmer_model_free(model);
+    }
+    assert_eq!(done, [2, 4, 5, 2]);
+    assert!(labels.iter().all(|&label| label != 7));
+}
+
+#[test]
 fn options_of_adaptation_are_checked() {
     let (model, task) = (model(), task());
     let adapter = adapt(model, &options());

@@ -65,6 +65,29 @@ TEST(Progress, TellsHowALoadGoesAndStopsIt) {
     EXPECT_EQ(supmer::Model::load(SUPMER_TEST_MODEL, options).error().status(), supmer::Status::cancelled);
 }
 
+TEST(Progress, TellsHowManyRowsArePredictedAndStops) {
+    const auto model = tiny_model();
+    const auto adapter = learned(model);
+    const std::vector<std::string_view> texts = {"drops", "rain", "fog"};
+    std::vector<std::uint64_t> done;
+    supmer::PredictOptions options;
+    options.batch_size = 2;
+    options.progress = [&](const Progress &progress) {
+        EXPECT_EQ(progress.stage, Stage::predict);
+        EXPECT_EQ(progress.total, 3u);
+        done.push_back(progress.done);
+        return true;
+    };
+    EXPECT_TRUE(supmer::predict_batch(model, adapter, texts, options));
+    EXPECT_EQ(done, (std::vector<std::uint64_t>{2, 3}));
+    options.progress = [](const Progress &) -> bool { throw std::runtime_error("the user closed the window"); };
+    EXPECT_THROW((void)supmer::predict_batch(model, adapter, texts, options), std::runtime_error);
+    EXPECT_THROW((void)supmer::predict(model, adapter, texts[0], options), std::runtime_error);
+    const std::vector<supmer::Row> rows = {{adapter, texts[0]}};
+    options.progress = [](const Progress &) { return false; };
+    EXPECT_EQ(supmer::predict_mixed(model, rows, options).error().status(), supmer::Status::cancelled);
+}
+
 TEST(Progress, LogsUntilToldNotTo) {
     std::atomic<int> messages{0};
     auto count = [&](supmer::LogLevel, std::string_view message) {

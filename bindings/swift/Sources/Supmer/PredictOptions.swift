@@ -8,6 +8,8 @@ public struct PredictOptions: Sendable {
     public var batchSize: UInt32 = 0
     /// Stops the call.
     public var cancellation: Cancellation?
+    /// Told after every batch how many rows are done.
+    public var onProgress: ProgressHandler?
 
     public init() {}
 
@@ -19,6 +21,10 @@ public struct PredictOptions: Sendable {
         options.abstain_below = abstainBelow
         options.batch_size = batchSize
         options.cancel = cancellation?.handle
-        return withExtendedLifetime(cancellation) { body(&options) }
+        return withProgress(onProgress) { callback, userData in
+            options.progress = callback
+            options.progress_user_data = userData
+            return withExtendedLifetime(cancellation) { body(&options) }
+        }
     }
 }

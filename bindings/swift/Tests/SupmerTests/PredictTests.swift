@@ -89,6 +89,27 @@ final class PredictTests: XCTestCase {
         }
     }
 
+    func testPredictingTellsItsProgressAndCanBeStopped() throws {
+        let model = try Fixtures.model()
+        let adapter = try Fixtures.adapter(model)
+        let seen = Locked<[CallProgress]>([])
+        var options = PredictOptions()
+        options.batchSize = 16
+        options.onProgress = { event in
+            seen.with { $0.append(event) }
+            return true
+        }
+        _ = try model.predictBatch(Fixtures.texts(40), with: adapter, options: options)
+        XCTAssertEqual(seen.current.map(\.done), [16, 32, 40])
+        XCTAssertTrue(seen.current.allSatisfy { $0.stage == .predict && $0.total == 40 && $0.loss == nil })
+
+        options.onProgress = { _ in false }
+        let stopped = options
+        assertThrows(.cancelled) { () throws(SupmerError) in
+            try model.predictMixed([(text: "rain", adapter: adapter)], options: stopped)
+        }
+    }
+
     func testManyTasksAtOnceGetTheSerialAnswers() async throws {
         let model = try Fixtures.model()
         let adapters = try [Fixtures.adapter(model), Fixtures.adapter(model, seed: 2)]
