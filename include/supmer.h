@@ -211,7 +211,7 @@ typedef int32_t supmer_status;
 #define SUPMER_STATUS_BACKBONE_MISMATCH 50
 
 /**
- * The work does not fit the given memory limit.
+ * The work does not fit the given memory limit, or the system has not enough memory or threads for it.
  */
 #define SUPMER_STATUS_MEMORY_LIMIT 60
 
@@ -544,7 +544,8 @@ typedef struct {
      */
     uint64_t prompt_cache_bytes;
     /**
-     * Worker threads of this model; 0 = one per core, 1 = the caller's thread only. Results do not depend on it.
+     * Worker threads of this model, at most 256; 0 = one per core, 1 = the caller's thread only. Results do not depend
+     * on it.
      */
     uint32_t thread_count;
     /**
@@ -657,8 +658,8 @@ supmer_status supmer_model_options_init(supmer_model_options *options, size_t st
  * - `options`: NULL for all defaults.
  * - `out`: receives the model, yours to free with `supmer_model_free`.
  * - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
- *   `NOT_FINITE`, `TOO_LARGE`, `MEMORY_LIMIT` (no memory for expanded weights), `CANCELLED`, `INVALID_OPTION`,
- *   `INVALID_UTF8`, `INVALID_ARGUMENT`.
+ *   `NOT_FINITE`, `TOO_LARGE`, `MEMORY_LIMIT` (no memory for expanded weights, or too few threads), `CANCELLED`,
+ *   `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
  * - Threads: any.
  * - Since: 0.1.0
  */

@@ -34,7 +34,7 @@ pub enum Status {
     InvalidExample = 41,
     /// An adapter or bundle was made for another backbone family.
     BackboneMismatch = 50,
-    /// The work does not fit the given memory limit.
+    /// The work does not fit the given memory limit, or the system has not enough memory or threads for it.
     MemoryLimit = 60,
     /// An input is larger than the library accepts.
     TooLarge = 61,

@@ -62,7 +62,7 @@ impl Model {
     /// Loads a GGUF file or a Hugging Face folder.
     ///
     /// Errors: `NotFound`, `Io`, `CorruptFile`, `Unsupported` (names the architecture or setting), `InvalidOption`,
-    /// `MemoryLimit` when there is no memory for expanded weights.
+    /// `MemoryLimit` when there is no memory for expanded weights or the threads cannot be started.
     pub fn load(path: impl AsRef<Path>, options: &ModelOptions) -> Result<Arc<Self>> {
         Self::read(ModelFiles::Path(path.as_ref()), options, Control::default())
     }

@@ -25,7 +25,7 @@ const (
 	ErrInvalidTask      Status = C.SUPMER_STATUS_INVALID_TASK      // too few labels, a bad template, clashing verbalizers
 	ErrInvalidExample   Status = C.SUPMER_STATUS_INVALID_EXAMPLE   // an example lacks a field or names an unknown label
 	ErrBackboneMismatch Status = C.SUPMER_STATUS_BACKBONE_MISMATCH // made for another family of models
-	ErrMemoryLimit      Status = C.SUPMER_STATUS_MEMORY_LIMIT      // the work does not fit the given memory limit
+	ErrMemoryLimit      Status = C.SUPMER_STATUS_MEMORY_LIMIT      // the work does not fit the memory limit or the system
 	ErrTooLarge         Status = C.SUPMER_STATUS_TOO_LARGE         // an input is larger than the library accepts
 	ErrCancelled        Status = C.SUPMER_STATUS_CANCELLED         // a context or a callback asked to stop
 	ErrPanic            Status = C.SUPMER_STATUS_PANIC             // a bug in the library; close what the call used

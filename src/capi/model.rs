@@ -87,7 +87,8 @@ pub struct supmer_model_options {
     pub struct_size: usize,
     /// Bytes of adapted prompts' states that are kept for fast prediction; 0 = 64 MiB, 1 = keep none.
     pub prompt_cache_bytes: u64,
-    /// Worker threads of this model; 0 = one per core, 1 = the caller's thread only. Results do not depend on it.
+    /// Worker threads of this model, at most 256; 0 = one per core, 1 = the caller's thread only. Results do not depend
+    /// on it.
     pub thread_count: u32,
     /// How weights are held.
     pub weights: supmer_weights,
@@ -181,8 +182,8 @@ pub unsafe extern "C" fn supmer_model_options_init(
 /// - `options`: NULL for all defaults.
 /// - `out`: receives the model, yours to free with `supmer_model_free`.
 /// - Errors: `NOT_FOUND`, `IO`, `CORRUPT_FILE`, `UNSUPPORTED` (the message names the architecture or setting),
-///   `NOT_FINITE`, `TOO_LARGE`, `MEMORY_LIMIT` (no memory for expanded weights), `CANCELLED`, `INVALID_OPTION`,
-///   `INVALID_UTF8`, `INVALID_ARGUMENT`.
+///   `NOT_FINITE`, `TOO_LARGE`, `MEMORY_LIMIT` (no memory for expanded weights, or too few threads), `CANCELLED`,
+///   `INVALID_OPTION`, `INVALID_UTF8`, `INVALID_ARGUMENT`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]

@@ -34,7 +34,7 @@ pub const SUPMER_STATUS_INVALID_TASK: supmer_status = 40;
 pub const SUPMER_STATUS_INVALID_EXAMPLE: supmer_status = 41;
 /// An adapter or bundle was made for another backbone family.
 pub const SUPMER_STATUS_BACKBONE_MISMATCH: supmer_status = 50;
-/// The work does not fit the given memory limit.
+/// The work does not fit the given memory limit, or the system has not enough memory or threads for it.
 pub const SUPMER_STATUS_MEMORY_LIMIT: supmer_status = 60;
 /// An input is larger than the library accepts.
 pub const SUPMER_STATUS_TOO_LARGE: supmer_status = 61;

@@ -37,8 +37,8 @@ pub(crate) struct Compute {
 }
 
 impl Compute {
-    /// Threads and instruction set of `options`. Errors: `InvalidOption`, and `Unsupported` for instructions that this
-    /// processor lacks.
+    /// Threads and instruction set of `options`. Errors: `InvalidOption`, `MemoryLimit` when the threads cannot be
+    /// started, and `Unsupported` for instructions that this processor lacks.
     pub fn new(options: &ModelOptions) -> Result<Self> {
         Ok(Self { threads: Threads::new(options.thread_count)?, isa: Isa::select(options.isa)? })
     }

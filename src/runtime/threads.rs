@@ -24,7 +24,7 @@ struct Pool {
 impl Threads {
     /// A pool of `count` threads; 0 takes the number of cores the system offers, 1 runs on the caller's thread.
     ///
-    /// Errors: `InvalidOption` above [`MAX_THREADS`].
+    /// Errors: `InvalidOption` above [`MAX_THREADS`], `MemoryLimit` when the system cannot start as many.
     pub fn new(count: usize) -> Result<Self> {
         match number(count)? {
             1 => Ok(Self { pool: None, count: 1 }),
@@ -44,7 +44,9 @@ impl Threads {
             .num_threads(count)
             .thread_name(|i| format!("{WORKER_NAME}{i}"))
             .build()
-            .map_err(|e| Error::new(Status::Internal, format!("cannot start {count} threads: {e}")))?;
+            .map_err(|e| {
+                Error::new(Status::MemoryLimit, format!("cannot start {count} threads: {e}; lower thread_count"))
+            })?;
         Ok(Self { pool: Some(Pool { workers, turns: Turns::new(count) }), count })
     }
 

@@ -34,7 +34,7 @@ public struct Status: RawRepresentable, Hashable, Sendable {
     public static let invalidExample = Status(rawValue: SUPMER_STATUS_INVALID_EXAMPLE)
     /// An adapter or bundle was made for another backbone family.
     public static let backboneMismatch = Status(rawValue: SUPMER_STATUS_BACKBONE_MISMATCH)
-    /// The work does not fit the given memory limit.
+    /// The work does not fit the given memory limit, or the system has not enough memory or threads for it.
     public static let memoryLimit = Status(rawValue: SUPMER_STATUS_MEMORY_LIMIT)
     /// An input is larger than the library accepts.
     public static let tooLarge = Status(rawValue: SUPMER_STATUS_TOO_LARGE)
