@@ -16,8 +16,8 @@ type MemoryEstimate struct {
 }
 
 // EstimateMemory tells what an adaptation would need, from the lengths of the task's examples; a nil task stands for
-// examples of MaxTokens. Options may be nil; their Bundle is not looked at: set PromptLength and
-// BatchSize to its own.
+// examples of MaxTokens. Options may be nil; their Bundle is not looked at: set PromptLength to its rows, and BatchSize
+// and AnswerLoss to what it advises ([Bundle.Metadata]).
 func (m *Model) EstimateMemory(task *Task, options *AdaptOptions) (MemoryEstimate, error) {
 	model, err := m.hold()
 	if err != nil {

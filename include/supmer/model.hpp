@@ -90,7 +90,8 @@ public:
     }
 
     /// What adapting with `options` and predicting afterwards need; `task` gives the lengths of its examples, without
-    /// it they are taken to have as many tokens as the options allow.
+    /// it they are taken to have as many tokens as the options allow. For an adaptation from a bundle set `prompt_length`
+    /// to the bundle's rows, and `batch_size` and `answer_loss` to what it advises (`Bundle::metadata`).
     Result<MemoryEstimate> estimate_memory(const AdaptOptions &options, const Task *task = nullptr) const;
 
 private:

@@ -55,8 +55,9 @@ pub unsafe extern "C" fn supmer_memory_estimate_init(
 ///
 /// - `task`: its labels, template and examples tell the lengths; NULL = every text has `max_tokens` tokens and every
 ///   label one, and what fitting a label head takes is left out.
-/// - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it. An
-///   adaptation from a bundle has the bundle's rows: set `prompt_length` to them.
+/// - `options`: how it would be adapted; NULL for all defaults. With a `memory_limit` steps are cut to fit it. For an
+///   adaptation from a bundle set `prompt_length` to the bundle's rows, and `batch_size` and `answer_loss` to what it
+///   advises (`supmer_bundle_metadata`).
 /// - `estimate`: receives the numbers; `supmer_memory_estimate_init` comes first.
 /// - Errors: those of `supmer_adapt` about its options and task, `INVALID_ARGUMENT`.
 /// - Threads: any. The task must not be changed meanwhile.

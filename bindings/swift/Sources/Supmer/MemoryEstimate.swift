@@ -17,6 +17,9 @@ extension Model {
     ///
     /// - Parameters:
     ///   - task: its examples' lengths count; nil = the longest texts that `options` allow.
+    ///   - options: how it would be adapted. For an adaptation from a bundle set ``AdaptOptions/promptLength`` to the
+    ///     bundle's rows, and ``AdaptOptions/batchSize`` and ``AdaptOptions/answerLoss`` to what it advises
+    ///     (``PromptBundle/metadata``).
     /// - Throws: ``Status/invalidTask``, ``Status/invalidExample``, ``Status/invalidOption``, ``Status/tooLarge``.
     public func estimateMemory(
         for task: TaskDefinition? = nil,
