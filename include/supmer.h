@@ -834,9 +834,9 @@ typedef struct supmer_task supmer_task;
 /**
  * Makes a task without labels, template or examples.
  *
- * - `name`, `name_length`: what to call it; kept in adapters.
+ * - `name`, `name_length`: what to call it, at most 1,024 bytes; kept in adapters.
  * - `out`: receives the task, yours to free with `supmer_task_free`.
- * - Errors: `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Errors: `INVALID_TASK` for a name that is too long, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: any.
  * - Since: 0.1.0
  */
@@ -867,8 +867,8 @@ supmer_status supmer_task_read(const char *path,
  * - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great". At
  *   most 1,024 bytes and 32 tokens, and those of all labels at most 4,096 tokens together unless a label head takes their
  *   place (`SUPMER_ANSWER_LOSS_HEAD`): calls that put them into tokens give `INVALID_TASK`.
- * - Errors: `INVALID_TASK` for an empty or repeated name or an empty verbalizer, `TOO_LARGE` for too many labels,
- *   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+ * - Errors: `INVALID_TASK` for a repeated name, and for a name or verbalizer that is empty, blank or too long,
+ *   `TOO_LARGE` for too many labels, `INVALID_ARGUMENT`, `INVALID_UTF8`.
  * - Threads: one at a time for one task.
  * - Since: 0.1.0
  */

@@ -13,8 +13,8 @@ use super::guard::{guard, guard_value};
 use super::handle::{self, Handle, State};
 use super::status::supmer_status;
 use crate::error::{Result, Status, fail};
-use crate::limits::{MAX_EXAMPLES, MAX_FIELD_BYTES, MAX_LABELS};
-use crate::task::{Example, Label, Task};
+use crate::limits::{MAX_EXAMPLES, MAX_FIELD_BYTES, MAX_LABELS, MAX_NAME_BYTES};
+use crate::task::{Example, Label, Task, check_label};
 
 /// A task with its examples.
 pub struct supmer_task {
@@ -53,9 +53,9 @@ impl supmer_task {
 
 /// Makes a task without labels, template or examples.
 ///
-/// - `name`, `name_length`: what to call it; kept in adapters.
+/// - `name`, `name_length`: what to call it, at most 1,024 bytes; kept in adapters.
 /// - `out`: receives the task, yours to free with `supmer_task_free`.
-/// - Errors: `INVALID_ARGUMENT`, `INVALID_UTF8`.
+/// - Errors: `INVALID_TASK` for a name that is too long, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: any.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -69,8 +69,12 @@ pub unsafe extern "C" fn supmer_task_new(
     unsafe {
         guard(error, |_| {
             let out = Out::required(out, "out")?;
-            let name = arguments::text(name, name_length, "name")?.to_owned();
-            out.write(give(Parts { name, ..Parts::default() }));
+            let name = arguments::text(name, name_length, "name")?;
+            if name.len() > MAX_NAME_BYTES {
+                let message = format!("name has {} bytes, at most {MAX_NAME_BYTES} are accepted", name.len());
+                return fail(Status::InvalidTask, message);
+            }
+            out.write(give(Parts { name: name.to_owned(), ..Parts::default() }));
             Ok(())
         })
     }
@@ -113,8 +117,8 @@ pub unsafe extern "C" fn supmer_task_read(
 /// - `verbalizer`, `verbalizer_length`: what the model shall say, usually a space and one common word: " great". At
 ///   most 1,024 bytes and 32 tokens, and those of all labels at most 4,096 tokens together unless a label head takes their
 ///   place (`SUPMER_ANSWER_LOSS_HEAD`): calls that put them into tokens give `INVALID_TASK`.
-/// - Errors: `INVALID_TASK` for an empty or repeated name or an empty verbalizer, `TOO_LARGE` for too many labels,
-///   `INVALID_ARGUMENT`, `INVALID_UTF8`.
+/// - Errors: `INVALID_TASK` for a repeated name, and for a name or verbalizer that is empty, blank or too long,
+///   `TOO_LARGE` for too many labels, `INVALID_ARGUMENT`, `INVALID_UTF8`.
 /// - Threads: one at a time for one task.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -294,15 +298,12 @@ impl Parts {
             return fail(Status::TooLarge, format!("a task has at most {MAX_LABELS} labels"));
         }
         let at = self.labels.len();
-        if name.is_empty() || verbalizer.is_empty() {
-            return fail(Status::InvalidTask, format!("label {at}: name and verbalizer must not be empty"));
-        }
-        check_size(name, "name")?;
-        check_size(verbalizer, "verbalizer")?;
+        let label = Label { name: name.to_owned(), verbalizer: verbalizer.to_owned() };
+        check_label(&label).map_err(|e| e.context(format!("label {at}")))?;
         if let Some(first) = self.labels.iter().position(|l| l.name == name) {
             return fail(Status::InvalidTask, format!("label {at} has the same name as label {first}"));
         }
-        self.labels.push(Label { name: name.to_owned(), verbalizer: verbalizer.to_owned() });
+        self.labels.push(label);
         self.task = None;
         Ok(())
     }

@@ -171,7 +171,8 @@ impl Task {
     }
 }
 
-fn check_label(label: &Label) -> Result<()> {
+/// Checks a label's texts on their own. Errors: `InvalidTask`.
+pub(crate) fn check_label(label: &Label) -> Result<()> {
     for (what, text) in [("name", &label.name), ("verbalizer", &label.verbalizer)] {
         if text.trim().is_empty() || text.len() > MAX_NAME_BYTES {
             return fail(

@@ -181,7 +181,21 @@ fn a_task_grows_and_refuses_what_does_not_fit() {
         let long = vec![b'a'; supmer::limits::MAX_FIELD_BYTES + 1];
         assert_eq!(failure(|e| add_example(task, &long, "no", e)).0, SUPMER_STATUS_TOO_LARGE);
         assert_eq!(failure(|e| add_label(task, "yes", e)).0, SUPMER_STATUS_INVALID_TASK);
-        assert_eq!(failure(|e| add_label(task, "", e)).0, SUPMER_STATUS_INVALID_TASK);
+        for name in ["", " \n", &"n".repeat(supmer::limits::MAX_NAME_BYTES + 1)] {
+            let (status, message) = failure(|e| add_label(task, name, e));
+            assert_eq!(
+                (status, message.starts_with("label 2: name:")),
+                (SUPMER_STATUS_INVALID_TASK, true),
+                "{message}"
+            );
+            let (name, empty) = (parts("new"), parts(name));
+            let status = supmer_task_add_label(task, name.0, name.1, empty.0, empty.1, null_mut());
+            assert_eq!(status, SUPMER_STATUS_INVALID_TASK);
+        }
+        let (mut other, long) = (null_mut(), "n".repeat(supmer::limits::MAX_NAME_BYTES + 1));
+        let long = parts(&long);
+        assert_eq!(failure(|e| supmer_task_new(long.0, long.1, &mut other, e)).0, SUPMER_STATUS_INVALID_TASK);
+        assert!(other.is_null());
         for i in 2..supmer::limits::MAX_LABELS {
             assert_eq!(add_label(task, &i.to_string(), null_mut()), SUPMER_STATUS_OK);
         }
