@@ -10,7 +10,8 @@ func init() { C.supmer_abi_0() }
 func Version() string { return C.GoString(C.supmer_version_string()) }
 
 // HasFeature says whether the library, on this processor, has a feature: "gguf", "safetensors", "llama", "t5", "avx2",
-// "avx512". It is false for a name that the library does not know.
+// "avx512", "amx" (asking for it asks the system for them), "train". It is false for a name that the library does not
+// know.
 func HasFeature(name string) bool {
 	text, length := chars(name)
 	return bool(C.supmer_has_feature(text, length))

@@ -159,7 +159,7 @@ fn check_every_label(task: &Task, train: &TokenizedExamples) -> Result<()> {
     match counts.iter().position(|&count| count == 0) {
         Some(at) => {
             let name = &task.labels()[at].name;
-            fail(Status::InvalidExample, format!("label {name} has no training example; give at least one"))
+            fail(Status::InvalidExample, format!("label {name:?} has no training example; give at least one"))
         }
         None => Ok(()),
     }

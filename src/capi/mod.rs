@@ -4,7 +4,7 @@
 //! pointers, and `options` reads structs that may grow. The contract that C callers rely on stands at the top of the
 //! header (`cbindgen.toml`); the modules' and functions' own documentation becomes the header's sections.
 
-// The one place, with kernels and the memory map, where `unsafe` is needed: every pointer here comes from C.
+// Needed here more than anywhere: every pointer comes from C.
 #![allow(unsafe_code)]
 // C names are C's: `supmer_model`, not `SupmerModel`.
 #![allow(non_camel_case_types)]

@@ -76,7 +76,7 @@ impl PreparedTask {
     /// [`MAX_FIELD_BYTES`] or literal parts that alone exceed the most tokens.
     pub fn fill(&self, example: &Example, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
         if let Some((field, text)) = example.fields.iter().find(|(_, text)| text.len() > MAX_FIELD_BYTES) {
-            let message = format!("field {field} has {} bytes, at most {MAX_FIELD_BYTES} are accepted", text.len());
+            let message = format!("field {field:?} has {} bytes, at most {MAX_FIELD_BYTES} are accepted", text.len());
             return fail(Status::TooLarge, message);
         }
         let ids = self.template.fill(&example.fields, tokenizer, self.max_tokens)?;

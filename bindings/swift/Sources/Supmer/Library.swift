@@ -17,8 +17,8 @@ public enum Library {
     /// Versions of the bundle format that this library reads; it writes the newest.
     public static var bundleFormats: ClosedRange<UInt32> { range(supmer_bundle_format_range) }
 
-    /// Whether this library, on this processor, has a feature: "gguf", "safetensors", "llama", "t5", "avx2", "avx512".
-    /// False also for a name that it does not know.
+    /// Whether this library, on this processor, has a feature: "gguf", "safetensors", "llama", "t5", "avx2", "avx512",
+    /// "amx" (asking for it asks the system for them), "train". False also for a name that it does not know.
     public static func has(feature name: String) -> Bool {
         supmer_has_feature(name, name.utf8.count)
     }
