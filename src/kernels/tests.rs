@@ -346,6 +346,25 @@ fn attention_and_its_gradients_equal_finite_differences() {
 }
 
 #[test]
+#[should_panic(expected = "dq.len() >= queries")]
+fn a_gradient_shorter_than_its_queries_is_refused_before_anything_is_written() {
+    let (q, kv) = (values(2 * HEADS.query_width(), "q"), values(2 * HEADS.key_width(), "kv"));
+    let segment = Segment {
+        prefix_keys: &[],
+        prefix_values: &[],
+        start: 0,
+        length: 2,
+        query_start: 0,
+        queries: 2,
+        chain: 2,
+        parents: &[],
+    };
+    let (mut dk, mut dv) = (vec![0.0; kv.len()], vec![0.0; kv.len()]);
+    let gradients = Gradients { dq: &mut [0.0; 1], dk: &mut dk, dv: &mut dv, prefixes: &mut [] };
+    attention::backward(&computes()[0], HEADS, &[segment], Rows { q: &q, k: &kv, v: &kv }, &q, gradients);
+}
+
+#[test]
 fn tree_rows_see_their_ancestors_only() {
     // Text rows 0..4, then a tree: 4 <- 5, 4 <- 6, 7 apart.
     let parents = [None, Some(0), Some(0), None];

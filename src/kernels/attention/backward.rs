@@ -31,7 +31,11 @@ pub(crate) fn backward(
     check(segments, heads, rows);
     let prefix = segments.iter().map(|s| s.prefix_keys.len()).max().unwrap_or(0);
     let Gradients { dq, dk, dv, prefixes } = gradients;
-    assert!(dout.len() >= rows.q.len().min(dq.len()) && prefixes.len() >= segments.len() * 2 * prefix);
+    assert!(prefixes.len() >= segments.len() * 2 * prefix);
+    for s in segments {
+        let queries = (s.query_start + s.queries) * heads.query_width();
+        assert!(dout.len() >= queries && dq.len() >= queries);
+    }
     let (dq, dk, dv, prefixes) = (Shared::new(dq), Shared::new(dk), Shared::new(dv), Shared::new(prefixes));
     compute.threads.run(segments.len() * heads.keys, |item| {
         let (s, g) = (item / heads.keys, item % heads.keys);
