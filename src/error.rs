@@ -90,10 +90,20 @@ pub struct Error {
 /// The result of every fallible call.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Longest message in bytes: one may repeat a name or value of a file, and those of a hostile file have any length.
+const MAX_MESSAGE_BYTES: usize = 4 << 10;
+
 impl Error {
-    /// An error of kind `status`.
+    /// An error of kind `status`; a message of more than 4 KiB is cut.
     pub fn new(status: Status, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        let mut message = message.into();
+        if message.len() > MAX_MESSAGE_BYTES {
+            let end = (0..=MAX_MESSAGE_BYTES).rev().find(|&at| message.is_char_boundary(at)).unwrap_or(0);
+            message.truncate(end);
+            message.push_str("...");
+            message.shrink_to_fit();
+        }
+        Self { status, message }
     }
 
     /// The error of a file system call on `path`.
@@ -120,4 +130,36 @@ impl Error {
 /// Shorthand for `Err(Error::new(status, format!(...)))`.
 pub(crate) fn fail<T>(status: Status, message: impl Into<String>) -> Result<T> {
     Err(Error::new(status, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Task;
+    use crate::text::{GgufVocabulary, Tokenizer};
+
+    #[test]
+    fn long_messages_are_cut_between_characters() {
+        let whole = "é".repeat(MAX_MESSAGE_BYTES / 2);
+        assert_eq!(Error::new(Status::Io, whole.clone()).to_string(), whole);
+        let cut = Error::new(Status::Io, format!("a{whole}")).to_string();
+        assert!(cut.len() < MAX_MESSAGE_BYTES + 3 && cut.starts_with("aéé") && cut.ends_with("é..."));
+    }
+
+    #[test]
+    fn names_of_hostile_files_do_not_make_messages_long() {
+        let name = "x".repeat(1 << 20);
+        let gguf =
+            |model, pre| Tokenizer::from_gguf(&GgufVocabulary { model, pre, tokens: vec!["a"], ..Default::default() });
+        let json = format!(r#"{{"model": {{"type": "BPE", "vocab": {{"a": "{name}"}}}}}}"#);
+        let errors = [
+            gguf(&name, "").unwrap_err(),
+            gguf("gpt2", &name).unwrap_err(),
+            Tokenizer::from_json(json.as_bytes(), None).unwrap_err(),
+            Task::from_json(format!(r#"{{"template": "", "labels": "{name}"}}"#).as_bytes()).unwrap_err(),
+        ];
+        for error in errors {
+            assert!(error.to_string().len() <= MAX_MESSAGE_BYTES + 100);
+        }
+    }
 }
