@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use supmer::adapt::AnswerLoss;
 use supmer::adapt::{Control, PromptStart};
 use supmer::backbone::Fingerprint;
@@ -72,6 +73,20 @@ fn a_round_trip_changes_no_bit() {
     let read = Bundle::load(&path).unwrap();
     assert_eq!(read.prompt().values()[1].to_bits(), (-0.0f32).to_bits());
     assert_eq!(read.digest().unwrap(), plain.digest().unwrap());
+}
+
+#[test]
+fn the_digest_is_that_of_the_file_whichever_version_wrote_it() {
+    let bundle = bundle(WIDTH, None);
+    let bytes = bundle.to_bytes().unwrap();
+    let now = format!(r#"\"tool\":\"{}\""#, env!("CARGO_PKG_VERSION"));
+    let earlier = now.replace(env!("CARGO_PKG_VERSION"), &"9".repeat(env!("CARGO_PKG_VERSION").len()));
+    let at = bytes.windows(now.len()).position(|part| part == now.as_bytes()).unwrap();
+    let old = [&bytes[..at], earlier.as_bytes(), &bytes[at + now.len()..]].concat();
+    let read = Bundle::from_bytes(&old).unwrap();
+    assert_eq!(read, bundle);
+    assert_eq!(read.digest().unwrap(), format!("{:x}", Sha256::digest(&old)));
+    assert_eq!(bundle.digest().unwrap(), format!("{:x}", Sha256::digest(&bytes)));
 }
 
 #[test]

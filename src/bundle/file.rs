@@ -42,7 +42,7 @@ struct Sizes {
 
 /// The bytes of `bundle`.
 pub(super) fn encode(bundle: &Bundle) -> Result<Vec<u8>> {
-    let Bundle { prompt, regularization, origin } = bundle;
+    let Bundle { prompt, regularization, origin, .. } = bundle;
     let sizes = regularization.as_ref().map(|Regularization { regularizer, rescaling }| {
         let Shape { rank, layers, .. } = regularizer.shape();
         Sizes { rank, layers, rescaling: *rescaling }

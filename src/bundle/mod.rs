@@ -67,12 +67,20 @@ fn is_vocabulary(loss: &AnswerLoss) -> bool {
     *loss == AnswerLoss::Vocabulary
 }
 
-/// A meta-trained start. Immutable.
-#[derive(Clone, Debug, PartialEq)]
+/// A meta-trained start. Immutable; two are equal when their contents are, whatever wrote their files.
+#[derive(Clone, Debug)]
 pub struct Bundle {
     prompt: SoftPrompt,
     regularization: Option<Regularization>,
     origin: Origin,
+    /// SHA-256 of the file it was read from; `None` when it was read from none.
+    file_digest: Option<String>,
+}
+
+impl PartialEq for Bundle {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.prompt, &self.regularization, &self.origin) == (&other.prompt, &other.regularization, &other.origin)
+    }
 }
 
 impl Bundle {
@@ -93,7 +101,7 @@ impl Bundle {
                 ),
             );
         }
-        let bundle = Self { prompt, regularization, origin };
+        let bundle = Self { prompt, regularization, origin, file_digest: None };
         bundle.advised().validate()?;
         Ok(bundle)
     }
@@ -111,7 +119,7 @@ impl Bundle {
     /// Errors: `CorruptFile` says what is wrong, `Unsupported` for another kind of file or a version outside
     /// [`FORMAT_VERSIONS`], `NotFinite` for values that are NaN or infinite, `TooLarge`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        file::decode(bytes)
+        Ok(Self { file_digest: Some(sha256(bytes)), ..file::decode(bytes)? })
     }
 
     /// The file's bytes; the same bundle always gives the same bytes.
@@ -156,9 +164,10 @@ impl Bundle {
         }
     }
 
-    /// SHA-256 (hex) of the bundle's file. Errors: as [`Bundle::to_bytes`].
+    /// SHA-256 (hex) of the bundle's file: the one it was read from, whichever version of the library wrote that, else the
+    /// one it would be written to. Errors: as [`Bundle::to_bytes`].
     pub fn digest(&self) -> Result<String> {
-        Ok(format!("{:x}", Sha256::digest(self.to_bytes()?)))
+        self.file_digest.clone().map_or_else(|| Ok(sha256(&self.to_bytes()?)), Ok)
     }
 
     /// theta, (P, d).
@@ -175,4 +184,9 @@ impl Bundle {
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
+}
+
+/// In hexadecimal.
+fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
 }
