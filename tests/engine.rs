@@ -8,7 +8,7 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 use supmer::backbone::{LabelTrie, Mixture, Readout, Sequence, Wanted};
 use supmer::kernels::Isa;
-use supmer::{Cancel, Model, ModelOptions, SoftPrompt, WeightMode};
+use supmer::{Cancel, Model, ModelOptions, SoftPrompt, Status, WeightMode};
 
 #[derive(Deserialize)]
 struct Expected {
@@ -363,5 +363,32 @@ fn a_requested_cancel_stops_the_pass() {
         let prompt = SoftPrompt::empty(model.backbone().width());
         let error = model.backbone().loss(&prompt, &batch, Wanted::Gradient, 0, &cancel).unwrap_err();
         assert_eq!(error.status(), supmer::Status::Cancelled);
+    }
+}
+
+#[test]
+fn texts_answers_and_labels_without_tokens_are_refused() {
+    for name in ["tiny-llama-tied", "tiny-t5"] {
+        let model = Model::load(fixtures().join(name), &ModelOptions::default()).unwrap();
+        let (backbone, cancel) = (model.backbone(), Cancel::new());
+        let prompt = SoftPrompt::empty(backbone.width());
+        let whole = Sequence::new(vec![5, 6], vec![7]);
+        for (text, answer) in [(vec![], vec![7]), (vec![5], vec![])] {
+            let batch = [whole.clone(), Sequence::new(text, answer)];
+            let refused = backbone.loss(&prompt, &batch, Wanted::Gradient, 0, &cancel).unwrap_err();
+            assert_eq!(refused.status(), Status::InvalidArgument, "{name}");
+            let mixture = Mixture { own: &batch, other: &batch, lambda: 0.5 };
+            assert_eq!(backbone.mixture_loss(&prompt, mixture, 0, &cancel).unwrap_err().status(), refused.status());
+        }
+        let unread = [whole, Sequence::new(vec![], vec![7])];
+        let refused = backbone.state_loss(&prompt, &unread, &mut |_, _, _| 0.0, Wanted::Loss, 0, &cancel).unwrap_err();
+        assert_eq!(refused.status(), Status::InvalidArgument, "{name}");
+        let state = backbone.prompt_state(&prompt).unwrap();
+        let (trie, hollow) = (LabelTrie::new(&[vec![7], vec![8]]), LabelTrie::new(&[vec![7], vec![]]));
+        for (text, trie) in [(&[][..], &trie), (&[5][..], &hollow)] {
+            let readouts = [Readout::Verbalizers(trie); 2];
+            let refused = backbone.score(&[&*state; 2], &[&[5, 6], text], &readouts, &cancel).unwrap_err();
+            assert_eq!(refused.status(), Status::InvalidArgument, "{name}");
+        }
     }
 }

@@ -90,6 +90,15 @@ impl Sequence {
         )
     }
 
+    /// `InvalidArgument` for a text or an answer without tokens.
+    fn check_filled(&self) -> Result<()> {
+        check_text(&self.text)?;
+        if self.answer.is_empty() {
+            return fail(Status::InvalidArgument, "an answer needs at least one token, none came");
+        }
+        Ok(())
+    }
+
     /// `InvalidArgument` for given embeddings of another width than `d` or outside their text.
     fn check_given(&self, d: usize) -> Result<()> {
         match self.given.iter().find(|(at, row)| *at >= self.text.len() || row.len() != d) {
@@ -104,6 +113,14 @@ impl Sequence {
             None => Ok(()),
         }
     }
+}
+
+/// `InvalidArgument` for a text without tokens: no row would predict its answer.
+fn check_text(text: &[u32]) -> Result<()> {
+    if text.is_empty() {
+        return fail(Status::InvalidArgument, "a text needs at least one token, none came");
+    }
+    Ok(())
 }
 
 /// What to compute of a batch.

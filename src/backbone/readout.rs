@@ -19,9 +19,12 @@ pub enum Readout<'a> {
 pub type StateLoss<'a> = dyn FnMut(usize, &[f32], &mut [f32]) -> f32 + Send + 'a;
 
 impl<'a> Readout<'a> {
-    /// `BackboneMismatch` for a head of another width than `d`.
-    pub(super) fn check_width(self, d: usize) -> Result<()> {
+    /// `BackboneMismatch` for a head of another width than `d`, `InvalidArgument` for a label without tokens.
+    pub(super) fn check(self, d: usize) -> Result<()> {
         match self {
+            Readout::Verbalizers(trie) if trie.labels.iter().any(Vec::is_empty) => {
+                fail(Status::InvalidArgument, "a label needs at least one token, one without came")
+            }
             Readout::Head(head) if head.width() != d => fail(
                 Status::BackboneMismatch,
                 format!("the label head's rows have {} values, this backbone needs {d}", head.width()),

@@ -79,6 +79,7 @@ impl Llama {
     pub(super) fn check_batch(&self, prompt: &SoftPrompt, batch: &[Sequence]) -> Result<()> {
         self.check_prompt(prompt)?;
         for example in batch {
+            example.check_filled()?;
             self.check_tokens(prompt.rows(), example.text.len() + example.answer.len(), &example.text)?;
             self.check_tokens(prompt.rows(), example.answer.len(), &example.answer)?;
             example.check_given(prompt.width())?;

@@ -7,7 +7,7 @@ use super::Llama;
 use super::head::HeadBuffers;
 use super::layer::{self, Activations, Buffers, Pass, gather, heads, resize};
 use super::packed::{Packed, Span};
-use crate::backbone::{LabelTrie, PromptState, Readout};
+use crate::backbone::{LabelTrie, PromptState, Readout, check_text};
 use crate::error::{Error, Result, Status, fail};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
@@ -82,10 +82,11 @@ impl Llama {
         if states.len() != texts.len() || readouts.len() != texts.len() {
             return fail(Status::Internal, "every text needs one prompt state and one readout");
         }
-        readouts.iter().try_for_each(|readout| readout.check_width(self.source.config.width))?;
+        readouts.iter().try_for_each(|readout| readout.check(self.source.config.width))?;
         let labels: Vec<&LabelTrie> = readouts.iter().map(|readout| readout.trie()).collect();
         let states: Vec<&LlamaState> = states.iter().map(|s| downcast(*s)).collect::<Result<_>>()?;
         for ((state, text), trie) in states.iter().zip(texts).zip(&labels) {
+            check_text(text)?;
             let longest = trie.labels.iter().map(Vec::len).max().unwrap_or(0);
             self.check_tokens(state.rows, text.len() + longest, text)?;
             self.check_tokens(0, trie.tokens.len(), &trie.tokens)?;

@@ -129,12 +129,13 @@ impl T5 {
         total.finite()
     }
 
-    /// The sequences as the network reads them. Errors: `TooLarge`, and `InvalidArgument` for given embeddings of another
-    /// width or outside their text.
+    /// The sequences as the network reads them. Errors: `TooLarge`, and `InvalidArgument` for one without tokens and for
+    /// given embeddings of another width or outside their text.
     fn prepare(&self, prompt: &SoftPrompt, batch: &[Sequence]) -> Result<Prepared> {
         let d = self.network.width();
         let mut prepared = Prepared { examples: Vec::with_capacity(batch.len()), given: Vec::new() };
         for sequence in batch {
+            sequence.check_filled()?;
             sequence.check_given(d)?;
             sequence.check_among(self.network.config.vocabulary)?;
             let mut example = self.example(&sequence.text, &sequence.answer);

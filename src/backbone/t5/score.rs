@@ -5,7 +5,7 @@ use std::any::Any;
 use super::T5;
 use super::batch::Example;
 use crate::backbone::footprint::LOGIT_ROWS;
-use crate::backbone::{LabelTrie, PromptState, Readout};
+use crate::backbone::{LabelTrie, PromptState, Readout, check_text};
 use crate::error::{Error, Result, Status, fail};
 use crate::kernels::cross_entropy;
 use crate::runtime::Cancel;
@@ -40,6 +40,7 @@ impl T5 {
         if states.len() != texts.len() || readouts.len() != texts.len() {
             return fail(Status::Internal, "every text needs one prompt state and one readout");
         }
+        texts.iter().try_for_each(|text| check_text(text))?;
         if texts.is_empty() {
             return Ok(Vec::new());
         }
@@ -48,7 +49,7 @@ impl T5 {
         let (mut said, mut of, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
         for (text, readout) in readouts.iter().enumerate() {
-            readout.check_width(self.network.width())?;
+            readout.check(self.network.width())?;
             let trie = readout.trie();
             self.check_ends(trie)?;
             let branches = branches(trie);
