@@ -392,3 +392,19 @@ fn texts_answers_and_labels_without_tokens_are_refused() {
         }
     }
 }
+
+#[test]
+fn a_step_fits_the_memory_that_its_footprint_says_with_the_prompts_gradient_for_every_span() {
+    let model = Model::load(fixtures().join("tiny-llama-tied"), &ModelOptions::default()).unwrap();
+    let backbone = model.backbone();
+    let training = backbone.footprint().training;
+    // 2 key heads of 8: gradients to keys and values, f32.
+    assert_eq!(training.prompt_row, 4 * 2 * 16);
+    let prompt = SoftPrompt::new(3, backbone.width(), vec![0.1; 3 * backbone.width()]).unwrap();
+    let batch = [Sequence::new(vec![5, 6, 7], vec![8])];
+    // The answer's only token is predicted, not read.
+    let needed = training.of(3, [(3, 1)]) - training.text_row;
+    let step = |limit| backbone.loss(&prompt, &batch, Wanted::Gradient, limit, &Cancel::new());
+    assert_eq!(step(needed - 1).unwrap_err().status(), Status::MemoryLimit);
+    step(needed).unwrap();
+}

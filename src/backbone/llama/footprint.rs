@@ -28,7 +28,9 @@ impl Llama {
         let layers = if with_gradient { config.layers } else { 1 };
         let row = 4 * (layers * Activations::values_per_row(config) + Buffers::values_per_row(config));
         let answer_row = row + 4 * (config.vocabulary + 2 * config.width);
-        PassBytes { shared_prompt_row: row, prompt_row: 0, text_row: row, answer_row }
+        // On the way back every span, the prompt's own included, has a gradient to the prompt's keys and values.
+        let prompt_row = if with_gradient { 4 * 2 * heads(config).key_width() } else { 0 };
+        PassBytes { shared_prompt_row: row + prompt_row, prompt_row, text_row: row, answer_row }
     }
 }
 

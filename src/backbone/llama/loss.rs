@@ -109,11 +109,12 @@ impl Llama {
             return Ok(batch.len());
         }
         let pass = self.pass_bytes(with_gradient);
-        let mut bytes = pass.of(prompt, []);
+        let shared = pass.of(prompt, []);
+        let mut bytes = shared;
         for (i, examples) in batch.chunks(group).enumerate() {
             for example in examples {
                 // The last answer token is predicted, not read.
-                bytes += pass.of(0, [(example.text.len(), example.answer.len())]) - pass.text_row;
+                bytes += pass.of(prompt, [(example.text.len(), example.answer.len())]) - shared - pass.text_row;
             }
             if bytes > memory_limit {
                 if i == 0 {
