@@ -54,6 +54,8 @@ pub const MAX_VOCABULARY: usize = 1 << 21;
 pub const MAX_ADAPTER_BYTES: u64 = 256 << 20;
 /// Longest context a backbone may claim, and most tokens that may be asked for per text.
 pub const MAX_CONTEXT: usize = 1 << 24;
+/// Most rows of a T5's encoder for one text, the prompt's included: relative positions set no limit of their own.
+pub const MAX_T5_ROWS: usize = 16_384;
 /// Most metadata entries, and most tensors, of a GGUF file.
 pub const MAX_GGUF_ENTRIES: usize = 1 << 16;
 /// Largest alignment of tensors in a GGUF file, in bytes.

@@ -38,7 +38,7 @@ pub fn estimate_memory(
     let (backbone, footprint) = (model.backbone(), model.backbone().footprint());
     let prompt = start_prompt(model, options)?.rows();
     let Lengths { mut sequences, scored_rows, read_rows, labels } = match task {
-        Some((task, rows)) => Lengths::of(model, task, rows, options)?,
+        Some((task, rows)) => Lengths::of(model, prompt, task, rows, options)?,
         None => Lengths { sequences: vec![(options.max_tokens, 1)], scored_rows: 0, read_rows: 0, labels: 0 },
     };
     let head = match options.answer_loss {
@@ -90,9 +90,10 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn of(model: &Model, task: &Task, rows: &[Example], options: &AdaptOptions) -> Result<Self> {
+    fn of(model: &Model, prompt: usize, task: &Task, rows: &[Example], options: &AdaptOptions) -> Result<Self> {
         let tokenizer = model.backbone().tokenizer();
         let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
+        prepared.check_fits(prompt, model.backbone().context_length())?;
         let examples = tokenize(task, &prepared, tokenizer, rows, "train")?;
         let sequences = examples.sequences.iter().map(|s| (s.text.len(), s.answer.len())).collect();
         let (trie, labels) = (prepared.trie(), task.labels().len());

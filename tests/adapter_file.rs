@@ -179,6 +179,7 @@ fn wrong_manifests_are_refused_with_the_key() {
         ("/task/template", json!("none"), Status::CorruptFile),
         ("/task/labels/1/name", json!("good"), Status::CorruptFile),
         ("/lineage/max_tokens", json!(0), Status::CorruptFile),
+        ("/lineage/max_tokens", json!((1 << 24) + 1), Status::CorruptFile),
         ("/lineage/seed", json!(1.5), Status::CorruptFile),
         ("/lineage/dev_loss", json!(1e300), Status::NotFinite),
         ("/fingerprint/shape", json!("x".repeat(5000)), Status::CorruptFile),

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use supmer::adapt::Control;
+use supmer::adapter::Lineage;
 use supmer::backbone::{LabelTrie, Readout, Sequence, Wanted};
 use supmer::predict::zero_shot;
 use supmer::text::Template;
 use supmer::{
     AdaptOptions, Adapter, Cancel, Example, Label, Model, ModelOptions, PredictOptions, SoftPrompt, Status, Task,
-    adapt, predict,
+    adapt, estimate_memory, predict,
 };
 
 fn folder() -> PathBuf {
@@ -145,4 +146,31 @@ fn a_llama_adapter_does_not_fit() {
     let adapter = adapt(&llama, &task, &rows(3), None, &options, Control::default()).unwrap().adapter;
     let error = predict(&model(1), &adapter, &rows(1), &PredictOptions::default()).unwrap_err();
     assert!(error.status() == Status::BackboneMismatch && error.to_string().contains("architecture"), "{error}");
+}
+
+#[test]
+fn texts_longer_than_a_t5_is_given_are_refused_before_anything_of_that_size_is_made() {
+    let (model, task) = (model(1), task("{text} Sky: <extra_id_0> ."));
+    let options = |max_tokens| AdaptOptions { steps: 1, prompt_length: 2, max_tokens, ..Default::default() };
+    let adapted = |max_tokens| adapt(&model, &task, &rows(3), None, &options(max_tokens), Control::default());
+    let error = adapted(16_384).unwrap_err();
+    assert!(error.status() == Status::InvalidOption && error.to_string().contains("16384"), "{error}");
+    let estimated = estimate_memory(&model, Some((&task, &rows(3))), &options(16_384)).unwrap_err();
+    assert_eq!(estimated.to_string(), error.to_string());
+
+    let adapter = adapted(64).unwrap().adapter;
+    let lineage = Lineage { max_tokens: 1 << 24, ..adapter.lineage().clone() };
+    let (prompt, fingerprint) = (adapter.prompt().clone(), adapter.fingerprint().clone());
+    let greedy = Adapter::new(prompt, task.clone(), lineage, fingerprint);
+    let greedy = Adapter::from_bytes(&greedy.to_bytes().unwrap()).unwrap();
+    let long = [Example::text("noon ".repeat(20_000), None)];
+    let error = predict(&model, &greedy, &long, &PredictOptions::default()).unwrap_err();
+    assert!(error.status() == Status::InvalidOption && error.to_string().contains("max_tokens"), "{error}");
+
+    let backbone = model.backbone();
+    let state = backbone.prompt_state(&SoftPrompt::empty(backbone.width())).unwrap();
+    let trie = LabelTrie::new(&[vec![31], vec![88]]);
+    let readouts = [Readout::Verbalizers(&trie)];
+    let scored = backbone.score(&[&*state], &[&vec![20; 16_384]], &readouts, &Cancel::new());
+    assert_eq!(scored.unwrap_err().status(), Status::TooLarge);
 }

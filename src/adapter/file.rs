@@ -10,7 +10,7 @@ use crate::backbone::Fingerprint;
 use crate::container::Kind;
 use crate::error::{Result, Status, fail};
 use crate::label_head::LabelHead;
-use crate::limits::{MAX_ADAPTER_BYTES, MAX_JSON_BYTES, MAX_NAME_BYTES, MAX_WIDTH};
+use crate::limits::{MAX_ADAPTER_BYTES, MAX_CONTEXT, MAX_JSON_BYTES, MAX_NAME_BYTES, MAX_WIDTH};
 use crate::task::Task;
 
 /// Versions of the adapter file that this build reads. It writes the first that can hold the adapter: 2 with a label head, 1
@@ -97,8 +97,9 @@ impl Manifest {
                 return fail(Status::NotFinite, format!("manifest: lineage.{field} is not finite"));
             }
         }
-        if *max_tokens == 0 {
-            return fail(Status::CorruptFile, "manifest: lineage.max_tokens is 0, at least 1 is needed");
+        if !(1..=MAX_CONTEXT).contains(max_tokens) {
+            let message = format!("manifest: lineage.max_tokens is {max_tokens}, 1 to {MAX_CONTEXT} are accepted");
+            return fail(Status::CorruptFile, message);
         }
         if [Some(method), bundle.as_ref()].into_iter().flatten().any(|text| text.len() > MAX_NAME_BYTES) {
             return fail(

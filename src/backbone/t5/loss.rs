@@ -7,7 +7,6 @@ use super::footprint::pass_bytes;
 use super::score::PREFIX_ROWS;
 use crate::backbone::{LossAndGradient, Mixture, Sequence, StateLoss, Wanted};
 use crate::error::{Result, Status, fail};
-use crate::limits::MAX_CONTEXT;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 
@@ -143,13 +142,7 @@ impl T5 {
                 // The sentinel in front of the answer is no choice.
                 example.among = [vec![]].into_iter().chain(sequence.rivals().map(<[u32]>::to_vec)).collect();
             }
-            let rows = prompt.rows() + example.input_ids.len();
-            if rows > MAX_CONTEXT {
-                return fail(
-                    Status::TooLarge,
-                    format!("an example of {rows} rows, at most {MAX_CONTEXT} are accepted"),
-                );
-            }
+            Self::check_rows(prompt.rows(), &example)?;
             for (at, row) in &sequence.given {
                 example.input_ids[*at] = -((prepared.given.len() / d) as i64) - 1;
                 prepared.given.extend_from_slice(row);

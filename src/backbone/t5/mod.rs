@@ -35,9 +35,9 @@ mod parity_tests;
 use super::{
     Backbone, Fingerprint, Footprint, LossAndGradient, Mixture, PromptState, Readout, Sequence, StateLoss, Wanted,
 };
-use crate::error::Result;
+use crate::error::{Result, Status, fail};
 use crate::kernels::{Compute, Isa};
-use crate::limits::MAX_CONTEXT;
+use crate::limits::MAX_T5_ROWS;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 use crate::text::Tokenizer;
@@ -59,6 +59,18 @@ impl T5 {
     pub(super) fn new(source: T5Source, compute: Compute) -> Self {
         let T5Source { config, weights, tokenizer, fingerprint, sentinel } = source;
         Self { network: T5Network { config, weights, compute }, tokenizer, fingerprint, sentinel }
+    }
+
+    /// `TooLarge` when `example` under a prompt of so many rows is longer than a T5 is given, in encoder or decoder.
+    fn check_rows(prompt: usize, example: &Example) -> Result<()> {
+        let rows = (prompt + example.input_ids.len()).max(example.labels.len());
+        if rows > MAX_T5_ROWS {
+            return fail(
+                Status::TooLarge,
+                format!("an example of {rows} rows, at most {MAX_T5_ROWS} are accepted: lower max_tokens"),
+            );
+        }
+        Ok(())
     }
 
     /// `text` for the encoder, and `answer` after the sentinel for the decoder: it reads the start id, the sentinel and
@@ -103,7 +115,7 @@ impl Backbone for T5 {
 
     /// Relative positions set no limit; this is the library's own.
     fn context_length(&self) -> usize {
-        MAX_CONTEXT
+        MAX_T5_ROWS
     }
 
     fn isa(&self) -> Isa {

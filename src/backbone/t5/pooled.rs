@@ -4,7 +4,7 @@ use super::T5;
 use super::batch::Example;
 use super::network::EncoderOutput;
 use crate::error::{Result, Status, fail};
-use crate::limits::MAX_CONTEXT;
+use crate::limits::MAX_T5_ROWS;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 
@@ -13,8 +13,8 @@ impl T5 {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        if texts.iter().any(|text| text.is_empty() || text.len() > MAX_CONTEXT) {
-            return fail(Status::InvalidArgument, format!("a text to pool has 1 to {MAX_CONTEXT} tokens"));
+        if texts.iter().any(|text| text.is_empty() || text.len() > MAX_T5_ROWS) {
+            return fail(Status::InvalidArgument, format!("a text to pool has 1 to {MAX_T5_ROWS} tokens"));
         }
         let example = |text: &Vec<u32>| Example {
             input_ids: text.iter().map(|&id| i64::from(id)).collect(),

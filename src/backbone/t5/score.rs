@@ -46,6 +46,7 @@ impl T5 {
         }
         let prompts: Vec<&SoftPrompt> = states.iter().map(|state| downcast(*state)).collect::<Result<_>>()?;
         let read: Vec<Example> = texts.iter().map(|text| self.example(text, &[])).collect();
+        prompts.iter().zip(&read).try_for_each(|(prompt, example)| Self::check_rows(prompt.rows(), example))?;
         let (mut said, mut of, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
         for (text, readout) in readouts.iter().enumerate() {
@@ -62,7 +63,9 @@ impl T5 {
                 let mut answer: Vec<u32> = branch.iter().map(|&row| trie.tokens[row]).collect();
                 // The last token of an answer is not read: here the row after the branch is.
                 answer.push(self.sentinel);
-                said.push(self.example(&[], &answer));
+                let example = self.example(&[], &answer);
+                Self::check_rows(0, &example)?;
+                said.push(example);
                 of.push(text);
                 start += PREFIX_ROWS + branch.len();
             }
