@@ -6,6 +6,7 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 
 use super::charsmap;
+use super::split_pattern;
 use super::tokenizer::SpacePrefix;
 use crate::error::{Error, Result, Status, fail};
 
@@ -61,7 +62,12 @@ pub(super) fn read(
     for step in flatten(pre_tokenizer, "pre_tokenizer", "pretokenizers")? {
         match kind_of(step) {
             "Digits" | "ByteLevel" | "Punctuation" | "Whitespace" | "WhitespaceSplit" => {}
-            "Split" if step["pattern"].to_string().len() <= MAX_PATTERN_BYTES => {}
+            "Split" if step["pattern"].to_string().len() <= MAX_PATTERN_BYTES => {
+                // Any other form of pattern is text that is looked for as it is.
+                if let Some(pattern) = step["pattern"]["Regex"].as_str() {
+                    split_pattern::check(pattern).map_err(|e| e.context("pre_tokenizer"))?;
+                }
+            }
             "Metaspace" => {}
             other => return refused("pre_tokenizer", other),
         }
@@ -185,6 +191,8 @@ mod tests {
         assert!(read(Some(&spaces("▁")), None, StepsFor::Unigrams).is_ok());
         assert!(read(Some(&spaces("__")), None, StepsFor::Unigrams).is_err());
         assert!(read(Some(&spaces("▁")), None, StepsFor::BytePairs).is_err());
+        let ahead = json!({"type": "Split", "pattern": {"Regex": "(?=a)"}, "behavior": "Isolated", "invert": false});
+        assert_eq!(error(Value::Null, ahead).status(), Status::Unsupported);
         let bad_regex = json!({"type": "Split", "pattern": {"Regex": "(a"}, "behavior": "Isolated", "invert": false});
         for bad in [bad_regex, json!({"type": "Digits", "individual_digits": "x"}), json!({"type": "Sequence"})] {
             assert_eq!(error(Value::Null, bad).status(), Status::CorruptFile);

@@ -6,6 +6,7 @@ mod gguf_vocabulary;
 mod json_steps;
 mod pre_tokenizer;
 mod sentence_pieces;
+mod split_pattern;
 mod template;
 mod tokenizer;
 mod tokenizer_json;
