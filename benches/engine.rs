@@ -32,8 +32,8 @@ fn engine(c: &mut Criterion) {
                 b.iter(|| backbone.loss(&prompt, &batch, Wanted::Gradient, 0, &Cancel::new()).unwrap());
             });
         }
-        group.bench_function("prompt state", |b| b.iter(|| backbone.prompt_state(&prompt).unwrap()));
-        let state = backbone.prompt_state(&prompt).unwrap();
+        group.bench_function("prompt state", |b| b.iter(|| backbone.prompt_state(&prompt, &Cancel::new()).unwrap()));
+        let state = backbone.prompt_state(&prompt, &Cancel::new()).unwrap();
         let labels = LabelTrie::new(&[vec![1], vec![2]]);
         for count in [1, 16] {
             let texts: Vec<Sequence> = (0..count).map(|_| sequence(&mut random, backbone.vocabulary(), 25)).collect();

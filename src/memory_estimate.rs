@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::model::Model;
 use crate::predict::PreparedTask;
 use crate::predict::scoring::BatchLimits;
+use crate::runtime::Cancel;
 use crate::task::{Example, Task};
 
 /// Copies of the prompt that a run holds: itself, its gradient, the optimizer's two moments, the best so far.
@@ -29,16 +30,17 @@ pub struct MemoryEstimate {
 /// Estimates what adapting `model` by `options` takes, and predicting with the adapter.
 ///
 /// `task` with its labelled rows tells the lengths; without it every text has as many tokens as the options allow and
-/// every label one. Errors: those of [`adapt()`](crate::adapt()) about options, task and rows.
+/// every label one. Errors: those of [`adapt()`](crate::adapt()) about options, task and rows; `Cancelled`.
 pub fn estimate_memory(
     model: &Model,
     task: Option<(&Task, &[Example])>,
     options: &AdaptOptions,
+    cancel: &Cancel,
 ) -> Result<MemoryEstimate> {
     let (backbone, footprint) = (model.backbone(), model.backbone().footprint());
     let prompt = start_prompt(model, options)?.rows();
     let Lengths { mut sequences, scored_rows, read_rows, labels } = match task {
-        Some((task, rows)) => Lengths::of(model, prompt, task, rows, options)?,
+        Some((task, rows)) => Lengths::of(model, prompt, task, rows, options, cancel)?,
         None => Lengths { sequences: vec![(options.max_tokens, 1)], scored_rows: 0, read_rows: 0, labels: 0 },
     };
     let head = match options.answer_loss {
@@ -90,11 +92,18 @@ struct Lengths {
 }
 
 impl Lengths {
-    fn of(model: &Model, prompt: usize, task: &Task, rows: &[Example], options: &AdaptOptions) -> Result<Self> {
+    fn of(
+        model: &Model,
+        prompt: usize,
+        task: &Task,
+        rows: &[Example],
+        options: &AdaptOptions,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let tokenizer = model.backbone().tokenizer();
         let prepared = PreparedTask::new(task, tokenizer, options.max_tokens)?;
         prepared.check_fits(prompt, model.backbone().context_length())?;
-        let examples = tokenize(task, &prepared, tokenizer, rows, "train")?;
+        let examples = tokenize(task, &prepared, tokenizer, rows, "train", cancel)?;
         let sequences = examples.sequences.iter().map(|s| (s.text.len(), s.answer.len())).collect();
         let (trie, labels) = (prepared.trie(), task.labels().len());
         if trie.is_single_token() || options.answer_loss == AnswerLoss::Head {

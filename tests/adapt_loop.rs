@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use supmer::adapt::{Control, PromptStart, Stopped, start_prompt};
-use supmer::{AdaptOptions, Adaptation, Example, Label, Model, ModelOptions, Result, Status, Task, adapt};
+use supmer::adapt::{Control, PromptStart, Stopped, start_prompt, tokenize};
+use supmer::predict::PreparedTask;
+use supmer::{
+    AdaptOptions, Adaptation, Cancel, Example, Label, Model, ModelOptions, Result, SoftPrompt, Status, Task, adapt,
+    estimate_memory,
+};
 
 fn model(fixture: &str, thread_count: usize) -> Arc<Model> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
@@ -166,4 +170,18 @@ fn a_memory_limit_below_one_example_is_refused() {
     let model = model("tiny-llama-tied", 1);
     let error = adapted(&model, &rows(3), &AdaptOptions { memory_limit: 1_000, ..options() }).unwrap_err();
     assert_eq!(error.status(), Status::MemoryLimit);
+}
+
+#[test]
+fn a_stop_is_seen_while_rows_are_tokenized_and_while_a_prompts_state_is_made() {
+    let (model, cancel) = (model("tiny-llama-tied", 1), Cancel::new());
+    cancel.request();
+    let backbone = model.backbone();
+    let prepared = PreparedTask::new(&task(), backbone.tokenizer(), 64).unwrap();
+    let tokenized = tokenize(&task(), &prepared, backbone.tokenizer(), &rows(3), "train", &cancel);
+    assert_eq!(tokenized.unwrap_err().status(), Status::Cancelled);
+    let estimated = estimate_memory(&model, Some((&task(), &rows(3))), &options(), &cancel);
+    assert_eq!(estimated.unwrap_err().status(), Status::Cancelled);
+    let prompt = SoftPrompt::new(1, backbone.width(), vec![0.1; backbone.width()]).unwrap();
+    assert_eq!(backbone.prompt_state(&prompt, &cancel).err().unwrap().status(), Status::Cancelled);
 }

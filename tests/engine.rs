@@ -92,7 +92,7 @@ fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, pref
         for (prompt, prefix) in
             [(prompt, prefix.to_owned()), (SoftPrompt::empty(backbone.width()), format!("{prefix}noprompt."))]
         {
-            let state = backbone.prompt_state(&prompt).unwrap();
+            let state = backbone.prompt_state(&prompt, &Cancel::new()).unwrap();
             let scores = backbone
                 .score(
                     &vec![&*state; texts.len()],
@@ -383,7 +383,7 @@ fn texts_answers_and_labels_without_tokens_are_refused() {
         let unread = [whole, Sequence::new(vec![], vec![7])];
         let refused = backbone.state_loss(&prompt, &unread, &mut |_, _, _| 0.0, Wanted::Loss, 0, &cancel).unwrap_err();
         assert_eq!(refused.status(), Status::InvalidArgument, "{name}");
-        let state = backbone.prompt_state(&prompt).unwrap();
+        let state = backbone.prompt_state(&prompt, &cancel).unwrap();
         let (trie, hollow) = (LabelTrie::new(&[vec![7], vec![8]]), LabelTrie::new(&[vec![7], vec![]]));
         for (text, trie) in [(&[][..], &trie), (&[5][..], &hollow)] {
             let readouts = [Readout::Verbalizers(trie); 2];

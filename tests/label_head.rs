@@ -113,7 +113,7 @@ fn a_head_of_the_verbalizers_rows_scores_like_the_verbalizers_also_beside_them()
         let head = LabelHead::new(d, rows, vec![0.0; tokens.len()]).unwrap();
         let trie = LabelTrie::new(&tokens.map(|token| vec![token]));
         let long = LabelTrie::new(&[vec![11, 12], vec![17]]);
-        let state = backbone.prompt_state(&prompt(&model)).unwrap();
+        let state = backbone.prompt_state(&prompt(&model), &Cancel::new()).unwrap();
         let score = |readouts: &[Readout<'_>]| {
             let texts = &TEXTS[..readouts.len()];
             backbone.score(&vec![&*state; texts.len()], texts, readouts, &Cancel::new()).unwrap()

@@ -73,8 +73,8 @@ fn loss_and_score_agree_on_single_tokens() {
     let texts: [&[u32]; 2] = [&[20, 4, 24, 259, 44], &[21, 15]];
     let labels = [vec![31], vec![88], vec![17]];
     let trie = LabelTrie::new(&labels);
-    let state = backbone.prompt_state(&prompt).unwrap();
     let cancel = Cancel::new();
+    let state = backbone.prompt_state(&prompt, &cancel).unwrap();
     let scores = backbone.score(&[&*state; 2], &texts, &[Readout::Verbalizers(&trie); 2], &cancel).unwrap();
     for (text, scores) in texts.iter().zip(scores) {
         let losses = labels.each_ref().map(|answer| {
@@ -155,7 +155,7 @@ fn texts_longer_than_a_t5_is_given_are_refused_before_anything_of_that_size_is_m
     let adapted = |max_tokens| adapt(&model, &task, &rows(3), None, &options(max_tokens), Control::default());
     let error = adapted(16_384).unwrap_err();
     assert!(error.status() == Status::InvalidOption && error.to_string().contains("16384"), "{error}");
-    let estimated = estimate_memory(&model, Some((&task, &rows(3))), &options(16_384)).unwrap_err();
+    let estimated = estimate_memory(&model, Some((&task, &rows(3))), &options(16_384), &Cancel::new()).unwrap_err();
     assert_eq!(estimated.to_string(), error.to_string());
 
     let adapter = adapted(64).unwrap().adapter;
@@ -168,7 +168,7 @@ fn texts_longer_than_a_t5_is_given_are_refused_before_anything_of_that_size_is_m
     assert!(error.status() == Status::InvalidOption && error.to_string().contains("max_tokens"), "{error}");
 
     let backbone = model.backbone();
-    let state = backbone.prompt_state(&SoftPrompt::empty(backbone.width())).unwrap();
+    let state = backbone.prompt_state(&SoftPrompt::empty(backbone.width()), &Cancel::new()).unwrap();
     let trie = LabelTrie::new(&[vec![31], vec![88]]);
     let readouts = [Readout::Verbalizers(&trie)];
     let scored = backbone.score(&[&*state], &[&vec![20; 16_384]], &readouts, &Cancel::new());

@@ -8,6 +8,7 @@ use crate::backbone::{LabelTrie, Sequence};
 use crate::error::{Result, Status, fail};
 use crate::limits::MAX_EXAMPLES;
 use crate::predict::{PreparedTask, in_row};
+use crate::runtime::Cancel;
 use crate::task::{Example, Task};
 use crate::text::Tokenizer;
 
@@ -25,19 +26,21 @@ pub struct TokenizedExamples {
 /// Tokenizes `rows` of `task`; `part` ("train", "dev") names them in errors.
 ///
 /// Errors: `InvalidExample` for a row without a label, with an unknown label or a missing field, naming the row (from 1);
-/// `TooLarge` for too many rows or too long a field.
+/// `TooLarge` for too many rows or too long a field; `Cancelled`, which is looked for at every row.
 pub fn tokenize(
     task: &Task,
     prepared: &PreparedTask,
     tokenizer: &Tokenizer,
     rows: &[Example],
     part: &str,
+    cancel: &Cancel,
 ) -> Result<TokenizedExamples> {
     if rows.len() > MAX_EXAMPLES {
         return fail(Status::TooLarge, format!("{part} has {} rows, at most {MAX_EXAMPLES} are accepted", rows.len()));
     }
     let mut examples = TokenizedExamples::default();
     for (position, row) in rows.iter().enumerate() {
+        cancel.check()?;
         let label = gold(task, row).map_err(in_row(part, position))?;
         let text = prepared.fill(row, tokenizer).map_err(in_row(part, position))?;
         examples.cut += usize::from(prepared.was_cut(&text, row, tokenizer)?);

@@ -82,10 +82,10 @@ pub fn adapt(
         prepared.check_verbalizers()?;
     }
 
-    let mut train = tokenize(task, &prepared, tokenizer, train, "train")?;
+    let mut train = tokenize(task, &prepared, tokenizer, train, "train", &control.cancel)?;
     train.tell_apart(options.answer_loss, prepared.trie());
     check_every_label(task, &train)?;
-    let dev = dev.map(|rows| tokenize(task, &prepared, tokenizer, rows, "dev")).transpose()?;
+    let dev = dev.map(|rows| tokenize(task, &prepared, tokenizer, rows, "dev", &control.cancel)).transpose()?;
     let cut_examples = train.cut + dev.as_ref().map_or(0, |dev| dev.cut);
     let (train, dev) = parts(train, dev, task.labels().len(), options, &mut warnings)?;
 

@@ -229,7 +229,7 @@ impl Backbone for Toy {
         Ok(vec![0.25; texts.len() * WIDTH])
     }
 
-    fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {
+    fn prompt_state(&self, prompt: &SoftPrompt, _: &Cancel) -> Result<Box<dyn PromptState>> {
         self.states_made.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(ToyState(prompt.clone())))
     }

@@ -52,7 +52,7 @@ impl Backbone for Named {
         fail(Status::Internal, "only a name")
     }
 
-    fn prompt_state(&self, _: &SoftPrompt) -> Result<Box<dyn PromptState>> {
+    fn prompt_state(&self, _: &SoftPrompt, _: &Cancel) -> Result<Box<dyn PromptState>> {
         fail(Status::Internal, "only a name")
     }
 

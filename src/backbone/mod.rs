@@ -244,8 +244,8 @@ pub trait Backbone: Send + Sync {
     /// Errors: `InvalidArgument` for a text without tokens or ids outside the vocabulary, `TooLarge`, `Cancelled`.
     fn pooled(&self, texts: &[Vec<u32>], cancel: &Cancel) -> Result<Vec<f32>>;
 
-    /// Computes the state of `prompt` that [`Backbone::score`] needs.
-    fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>>;
+    /// Computes the state of `prompt` that [`Backbone::score`] needs. Errors: `BackboneMismatch`, `Cancelled`.
+    fn prompt_state(&self, prompt: &SoftPrompt, cancel: &Cancel) -> Result<Box<dyn PromptState>>;
 
     /// The score of every label for every text: its mean token log-probability, or its logit by a label head. The i-th
     /// text is scored under `states[i]` by `readouts[i]` (rows of different adapters may share a batch).

@@ -1,6 +1,7 @@
 //! How much memory work with a model takes, before it is done: what fits a phone is known when the model is loaded.
 
 use super::adapt::supmer_adapt_options;
+use super::cancel::supmer_cancel;
 use super::error::supmer_error;
 use super::guard::guard;
 use super::model::supmer_model;
@@ -8,6 +9,7 @@ use super::options::{self, Options};
 use super::status::supmer_status;
 use super::task::supmer_task;
 use crate::memory_estimate::estimate_memory;
+use crate::runtime::Cancel;
 
 /// Bytes of memory; estimates, but for the weights, that tend to be somewhat high.
 #[repr(C)]
@@ -75,9 +77,11 @@ pub unsafe extern "C" fn supmer_model_estimate_memory(
         guard(error, |call| {
             let model = call.handle(model)?.model()?;
             let task = call.optional(task)?.map(supmer_task::finish).transpose()?;
-            let options = options::read(options)?.resolve(call, None)?;
+            let given = options::read(options)?;
+            let options = given.resolve(call, None)?;
+            let cancel = call.optional(given.cancel)?.map_or_else(Cancel::new, supmer_cancel::flag);
             let task = task.as_ref().map(|(task, examples)| (task, &examples[..]));
-            let made = estimate_memory(model, task, &options)?;
+            let made = estimate_memory(model, task, &options, &cancel)?;
             let value = supmer_memory_estimate {
                 struct_size: size_of::<supmer_memory_estimate>(),
                 weights_bytes: made.weights as u64,

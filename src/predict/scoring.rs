@@ -81,7 +81,7 @@ pub(super) fn score_watched(
                 Some((_, state)) => Arc::clone(state),
                 None => cache.get_or_make(prompts[prompt].id, || {
                     log::debug!("a prompt's state is not in the cache and is computed");
-                    backbone.prompt_state(prompts[prompt].prompt)
+                    backbone.prompt_state(prompts[prompt].prompt, cancel)
                 })?,
             };
             used.push((prompt, state));

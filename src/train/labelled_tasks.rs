@@ -10,7 +10,7 @@ use crate::backbone::{LabelTrie, Sequence};
 use crate::error::{Result, Status, fail};
 use crate::limits::{MAX_BATCH_ROWS, MAX_LABELS, within};
 use crate::predict::PreparedTask;
-use crate::runtime::Random;
+use crate::runtime::{Cancel, Random};
 use crate::task::{Example, Task};
 use crate::text::Tokenizer;
 
@@ -74,7 +74,12 @@ impl LabelledTasks {
     /// Errors: `InvalidOption` for counts out of range; those of the task and its rows; `InvalidExample` for a class of fewer
     /// rows than a task takes; `InvalidTask` for two labels of one first token where label heads are to tell them apart;
     /// `InvalidArgument` without sets.
-    pub fn new(tokenizer: &Tokenizer, sets: &[(Task, Vec<Example>)], options: LabelledOptions) -> Result<Self> {
+    pub fn new(
+        tokenizer: &Tokenizer,
+        sets: &[(Task, Vec<Example>)],
+        options: LabelledOptions,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         within("tasks_per_step", options.tasks_per_step, 1..=1024)?;
         within("most_classes", options.most_classes, 2..=MAX_LABELS)?;
         within("support examples of a class", options.support, 1..=MAX_BATCH_ROWS)?;
@@ -87,7 +92,7 @@ impl LabelledTasks {
             if options.answer_loss == AnswerLoss::Head {
                 check_first_tokens(task, prepared.verbalizers())?;
             }
-            let examples = tokenize(task, &prepared, tokenizer, rows, "train")?;
+            let examples = tokenize(task, &prepared, tokenizer, rows, "train", cancel)?;
             let mut classes = vec![Vec::new(); task.labels().len()];
             examples.labels.iter().enumerate().for_each(|(row, &label)| classes[label].push(row));
             let needed = options.support + options.query;
@@ -229,7 +234,7 @@ mod tests {
 
     fn source(model: &Model, verbalizers: &[&str], answer_loss: AnswerLoss) -> Result<LabelledTasks> {
         let options = LabelledOptions { most_classes: 2, answer_loss, ..LabelledOptions::default() };
-        LabelledTasks::new(model.backbone().tokenizer(), &[set(verbalizers)], options)
+        LabelledTasks::new(model.backbone().tokenizer(), &[set(verbalizers)], options, &Cancel::new())
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn accuracy(
     }
     let Some(answers) = &task.answers else { return Ok(f64::NAN) };
     let trie = LabelTrie::new(answers);
-    let state = learner.backbone.prompt_state(prompt)?;
+    let state = learner.backbone.prompt_state(prompt, cancel)?;
     let (mut right, mut count) = (0, 0);
     for (own, _) in &task.task.query {
         let texts: Vec<&[u32]> = own.iter().map(|sequence| sequence.text.as_slice()).collect();

@@ -77,3 +77,21 @@ fn bad_arguments_are_refused() {
         supmer_model_free(model);
     }
 }
+
+#[test]
+fn a_stop_asked_for_by_the_options_is_seen() {
+    let (model, task, mut cancel) = (model(), task(), null_mut());
+    // SAFETY: live handles and locals.
+    unsafe {
+        assert_eq!(supmer_cancel_new(&mut cancel, null_mut()), SUPMER_STATUS_OK);
+        supmer_cancel_request(cancel);
+        let mut estimate: supmer_memory_estimate = std::mem::zeroed();
+        assert_eq!(supmer_memory_estimate_init(&mut estimate, size_of_val(&estimate)), SUPMER_STATUS_OK);
+        let options = supmer_adapt_options { cancel, ..options() };
+        let (status, _) = failure(|e| supmer_model_estimate_memory(model, task, &options, &mut estimate, e));
+        assert_eq!(status, SUPMER_STATUS_CANCELLED);
+        supmer_cancel_free(cancel);
+        supmer_task_free(task);
+        supmer_model_free(model);
+    }
+}

@@ -150,8 +150,8 @@ impl Backbone for Llama {
         self.pooled_states(texts, cancel)
     }
 
-    fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {
-        Ok(Box::new(self.compute_state(prompt)?))
+    fn prompt_state(&self, prompt: &SoftPrompt, cancel: &Cancel) -> Result<Box<dyn PromptState>> {
+        Ok(Box::new(self.compute_state(prompt, cancel)?))
     }
 
     fn score(

@@ -45,7 +45,7 @@ pub(super) struct ScoringMemory {
 }
 
 impl Llama {
-    pub(super) fn compute_state(&self, prompt: &SoftPrompt) -> Result<LlamaState> {
+    pub(super) fn compute_state(&self, prompt: &SoftPrompt, cancel: &Cancel) -> Result<LlamaState> {
         self.check_prompt(prompt)?;
         let config = &self.source.config;
         let size = config.layers * prompt.rows() * heads(config).key_width();
@@ -63,7 +63,7 @@ impl Llama {
         let mut memory = self.take_scoring_memory();
         resize(&mut memory.activations.x, prompt.values().len()).copy_from_slice(prompt.values());
         self.compute.threads.enter(|| {
-            self.run_layers(&packed, None, &Cancel::new(), &mut memory, |activations| {
+            self.run_layers(&packed, None, cancel, &mut memory, |activations| {
                 state.keys.extend_from_slice(&activations.k);
                 state.values.extend_from_slice(&activations.v);
             })

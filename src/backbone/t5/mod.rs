@@ -167,7 +167,7 @@ impl Backbone for T5 {
         self.pooled_states(texts, cancel)
     }
 
-    fn prompt_state(&self, prompt: &SoftPrompt) -> Result<Box<dyn PromptState>> {
+    fn prompt_state(&self, prompt: &SoftPrompt, _: &Cancel) -> Result<Box<dyn PromptState>> {
         self.network.check_prompt(prompt)?;
         Ok(Box::new(score::T5State(prompt.clone())))
     }

@@ -149,7 +149,7 @@ impl Arguments {
             sets.push((task, rows));
         }
         let labelled = self.tasks.labelled(options.train.seed, options.tasks.answer_loss);
-        let source = LabelledTasks::new(model.backbone().tokenizer(), &sets, labelled)?;
+        let source = LabelledTasks::new(model.backbone().tokenizer(), &sets, labelled, &control.cancel)?;
         let parts = self.report_parts(&source)?;
         let start = options.start.start(model, options.train.seed)?;
         Ok((self.trainer(&source, start, model, options, control)?, parts))
