@@ -81,7 +81,11 @@ impl Source {
 pub(super) fn check_rows(tokenizer: &Tokenizer, rows: usize) -> Result<()> {
     let count = tokenizer.token_count();
     if count > rows {
-        return fail(Status::CorruptFile, format!("the tokenizer has {count} tokens, the embedding only {rows} rows"));
+        let message = format!(
+            "the tokenizer's ids need {count} rows, the embedding has {rows}: take the tokenizer that belongs to these \
+             weights, or resize the embedding to it and save the model again"
+        );
+        return fail(Status::CorruptFile, message);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use tokenizers::models::bpe::{BPE, BpeBuilder, Vocab};
 use tokenizers::{DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, TokenizerImpl};
 
+use super::sentence_pieces::byte_of;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::MAX_VOCABULARY;
 
@@ -51,6 +52,7 @@ pub(super) enum Uncovered<'a> {
 pub(super) struct BytePairs {
     pipeline: TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>,
     plain_ids: Vec<u32>,
+    largest_id: Option<u32>,
 }
 
 impl BytePairs {
@@ -89,6 +91,13 @@ impl BytePairs {
         let plain = parts.tokens.iter().filter(|(text, _)| !parts.control.contains(text)).map(|(_, id)| *id);
         let mut plain_ids: Vec<u32> = plain.collect();
         plain_ids.sort_unstable();
+        // Byte tokens and letters at the end of a word are looked up as they are, also where they are control tokens.
+        let is_looked_up = |text: &str| {
+            (parts.byte_fallback && byte_of(text).is_some())
+                || parts.word_suffix.is_some_and(|suffix| text.ends_with(suffix))
+        };
+        let given = parts.tokens.iter().filter(|(text, _)| !is_control(text) || is_looked_up(text));
+        let largest_id = given.map(|(_, id)| *id).max();
         let mut builder = BpeBuilder::new()
             .vocab_and_merges(vocabulary, merges_of(&parts, is_control))
             .cache_capacity(CACHED_WORDS)
@@ -104,12 +113,17 @@ impl BytePairs {
         let mut pipeline = TokenizerImpl::new(builder.build().map_err(|e| dangling_merge(&e.to_string()))?);
         pipeline.with_normalizer(parts.normalizer);
         pipeline.with_pre_tokenizer(parts.pre_tokenizer);
-        Ok(Self { pipeline, plain_ids })
+        Ok(Self { pipeline, plain_ids, largest_id })
     }
 
     /// Ids of tokens that are not control tokens, ascending.
     pub(super) fn plain_ids(&self) -> &[u32] {
         &self.plain_ids
+    }
+
+    /// The largest id that text can become.
+    pub(super) fn largest_id(&self) -> Option<u32> {
+        self.largest_id
     }
 
     /// Appends the ids of `text`.

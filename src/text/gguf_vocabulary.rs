@@ -79,7 +79,7 @@ impl Tokenizer {
         };
         let user_tokens = UserTokens::new(tokens_of(v, |kind| kind == USER_DEFINED));
         let sentinels = UserTokens::default();
-        Ok(Self { encoder, user_tokens, sentinels, space_prefix, bos, token_count: v.tokens.len(), digest })
+        Ok(Self { encoder, user_tokens, sentinels, space_prefix, bos, digest })
     }
 }
 
@@ -231,6 +231,24 @@ mod tests {
         assert_eq!(tokenizer.encode_continuation("<s>").unwrap(), [9, 8]);
         assert_eq!(tokenizer.encode("").unwrap(), [0u32; 0]);
         assert_eq!(tokenizer.bos(), Some(1));
+    }
+
+    #[test]
+    fn tokens_that_nothing_becomes_do_not_count() {
+        for vocabulary in [gpt2(), llama()] {
+            let count = Tokenizer::from_gguf(&vocabulary).unwrap().token_count();
+            let mut padded = GgufVocabulary { token_types: vec![1; count], ..vocabulary };
+            padded.tokens.push("[PAD]");
+            padded.token_types.push(CONTROL);
+            padded.scores.push(0.0);
+            if padded.model == "gpt2" {
+                padded.scores.clear();
+            }
+            assert_eq!(Tokenizer::from_gguf(&padded).unwrap().token_count(), count);
+            padded.bos = Some(count as u32);
+            padded.add_bos = true;
+            assert_eq!(Tokenizer::from_gguf(&padded).unwrap().token_count(), count + 1);
+        }
     }
 
     #[test]

@@ -50,6 +50,12 @@ impl SentencePieces {
         ids
     }
 
+    /// The largest id that text can become.
+    pub(super) fn largest_id(&self) -> Option<u32> {
+        let pieces = self.pieces.values().map(|piece| piece.id);
+        pieces.chain(self.bytes.iter().flatten().copied()).chain(self.unknown).max()
+    }
+
     /// Appends the ids of `text`. Characters without a token become byte tokens, else the unknown token, else nothing.
     pub(super) fn encode(&self, text: &str, ids: &mut Vec<u32>) {
         // Tokens write a space as this mark.

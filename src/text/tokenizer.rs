@@ -25,7 +25,6 @@ pub struct Tokenizer {
     pub(super) sentinels: UserTokens,
     pub(super) space_prefix: SpacePrefix,
     pub(super) bos: Option<u32>,
-    pub(super) token_count: usize,
     pub(super) digest: String,
 }
 
@@ -100,10 +99,16 @@ impl Tokenizer {
         self.bos
     }
 
-    /// One more than the largest id [`Tokenizer::encode`] or [`Tokenizer::bos`] can give; an embedding table needs at
-    /// least that many rows.
+    /// One more than the largest id that a text, a template or [`Tokenizer::bos`] can give; an embedding table needs at
+    /// least that many rows. Control tokens that nothing becomes do not count, a padding token for instance.
     pub fn token_count(&self) -> usize {
-        self.token_count
+        let encoded = match &self.encoder {
+            Encoder::BytePairs(model) => model.largest_id(),
+            Encoder::SentencePieces(model) => model.largest_id(),
+            Encoder::Unigrams(model) => model.largest_id(),
+        };
+        let largest = encoded.max(self.user_tokens.largest_id()).max(self.sentinels.largest_id()).max(self.bos);
+        largest.map_or(0, |id| id as usize + 1)
     }
 
     /// Ids that plain text can become, ascending: no control tokens. Start prompts are drawn from these.
@@ -167,7 +172,7 @@ impl Tokenizer {
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tokenizer")
-            .field("token_count", &self.token_count)
+            .field("token_count", &self.token_count())
             .field("bos", &self.bos)
             .field("digest", &self.digest)
             .finish_non_exhaustive()

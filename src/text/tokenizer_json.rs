@@ -47,12 +47,8 @@ fn build(bytes: &[u8], config: Option<&Value>) -> Result<Tokenizer> {
         Some(Value::Bool(true)) => Some(configured_bos(config, &all)?),
         _ => file.post_processor.as_ref().and_then(leading_special_token),
     };
-    let token_count = all.iter().map(|(_, id)| *id).chain(bos).max().map_or(0, |id| id as usize + 1);
-    if token_count == 0 || token_count > MAX_VOCABULARY {
-        return fail(
-            Status::CorruptFile,
-            format!("token ids 0 to {} are accepted, the largest is {token_count} - 1", MAX_VOCABULARY - 1),
-        );
+    if let Some(id) = all.iter().map(|(_, id)| *id).chain(bos).find(|id| *id as usize >= MAX_VOCABULARY) {
+        return fail(Status::CorruptFile, format!("token ids 0 to {} are accepted, {id} came", MAX_VOCABULARY - 1));
     }
     // The GGUF form of a byte-fallback vocabulary has scores instead of merges; the digest must not depend on the form.
     let hashed = if file.model.byte_fallback { &[][..] } else { &file.model.merges.0 };
@@ -68,7 +64,6 @@ fn build(bytes: &[u8], config: Option<&Value>) -> Result<Tokenizer> {
         sentinels: named(AddedToken::is_sentinel),
         space_prefix,
         bos,
-        token_count,
         digest,
     })
 }

@@ -35,6 +35,17 @@ fn text_is_never_truncated_and_never_becomes_a_special_token() {
 }
 
 #[test]
+fn special_tokens_that_nothing_becomes_do_not_count() {
+    let mut padded = file();
+    padded["added_tokens"].as_array_mut().unwrap().push(json!({"id": 8, "content": "[PAD]", "special": true}));
+    let tokenizer = load(&padded, None).unwrap();
+    assert_eq!(tokenizer.token_count(), 8);
+    assert!(!tokenizer.encode("[PAD]").unwrap().contains(&8));
+    let config = json!({"add_bos_token": true, "bos_token": "[PAD]"});
+    assert_eq!(load(&padded, Some(&config)).unwrap().token_count(), 9);
+}
+
+#[test]
 fn both_forms_of_merges_give_the_same_tokenizer() {
     let pairs = with("/model/merges", json!([["a", "b"]]));
     assert_eq!(load(&pairs, None).unwrap().digest(), load(&file(), None).unwrap().digest());

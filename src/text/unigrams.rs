@@ -14,6 +14,7 @@ const MAX_PIECE_BYTES: usize = 256;
 pub(super) struct Unigrams {
     pipeline: TokenizerImpl<Unigram, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>,
     plain_ids: Vec<u32>,
+    largest_id: Option<u32>,
 }
 
 impl Unigrams {
@@ -48,17 +49,23 @@ impl Unigrams {
                 plain_ids.push(id as u32);
             }
         }
+        let largest_id = plain_ids.last().copied().max(unknown.map(|id| id as u32));
         let model = Unigram::from(vocabulary, unknown, false)
             .map_err(|e| Error::new(Status::CorruptFile, format!("the pieces make no tokenizer: {e}")))?;
         let mut pipeline = TokenizerImpl::new(model);
         pipeline.with_normalizer(normalizer);
         pipeline.with_pre_tokenizer(pre_tokenizer);
-        Ok(Self { pipeline, plain_ids })
+        Ok(Self { pipeline, plain_ids, largest_id })
     }
 
     /// Ids of pieces that are not control tokens, ascending.
     pub(super) fn plain_ids(&self) -> &[u32] {
         &self.plain_ids
+    }
+
+    /// The largest id that text can become.
+    pub(super) fn largest_id(&self) -> Option<u32> {
+        self.largest_id
     }
 
     /// Appends the ids of `text`, spaces at its ends left out as SentencePiece does.

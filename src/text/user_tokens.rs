@@ -43,6 +43,11 @@ impl UserTokens {
         self.ids.get(text).copied()
     }
 
+    /// The largest id of a token.
+    pub(super) fn largest_id(&self) -> Option<u32> {
+        self.ids.values().copied().max()
+    }
+
     /// Cuts `text` at user tokens: leftmost first, then longest.
     pub(super) fn split<'a>(&self, text: &'a str) -> Vec<Piece<'a>> {
         let mut pieces = Vec::new();

@@ -1,8 +1,8 @@
 //! Hugging Face folders: damaged configuration, safetensors and index, and settings that are not supported.
 
-use std::fs::{remove_file, write};
+use std::fs::{read_to_string, remove_file, write};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use supmer::Status;
 use supmer::backbone::llama_source::LlamaSource;
 use supmer::backbone::source::Source;
@@ -85,6 +85,25 @@ fn bad_configurations_are_named() {
     }
     small.write(folder.path());
     assert_refused(folder.path(), Status::CorruptFile, &["258", "200"]);
+}
+
+#[test]
+fn a_special_token_that_no_text_becomes_needs_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    Folder::new().write(folder.path());
+    let file = folder.path().join("tokenizer.json");
+    let whole = read_to_string(&file).unwrap();
+    let with_padding = |special: bool| {
+        let mut tokenizer: Value = serde_json::from_str(&whole).unwrap();
+        let padding = json!({"id": 258, "content": "[PAD]", "special": special});
+        tokenizer["added_tokens"].as_array_mut().unwrap().push(padding);
+        write(&file, tokenizer.to_string()).unwrap();
+    };
+    with_padding(true);
+    let source = LlamaSource::open(folder.path()).unwrap();
+    assert!(source.tokenizer.encode("[PAD]").unwrap().iter().all(|&id| id < 258));
+    with_padding(false);
+    assert_refused(folder.path(), Status::CorruptFile, &["259 rows", "has 258", "resize"]);
 }
 
 #[test]
