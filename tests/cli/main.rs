@@ -235,6 +235,17 @@ fn predict_names_the_bad_line_after_the_rows_before_it() {
 }
 
 #[test]
+fn predict_names_the_line_of_a_row_that_the_template_cannot_take() {
+    let scratch = Scratch::new();
+    let task = scratch.write("bare.json", TASK.replace("\\nSentiment:", ""));
+    let lines = format!("{}\n{{\"text\": \"\"}}\n", "{\"text\": \"fine\"}\n".repeat(70));
+    let input = scratch.write("empty.jsonl", lines);
+    let output = supmer(&["predict", "--model", MODEL, "--task", &task, "--input", &input]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("empty.jsonl line 72: the filled template is empty"), "{}", stderr(&output));
+}
+
+#[test]
 fn adapt_eval_and_inspect_take_a_bundle() {
     let scratch = Scratch::new();
     let path = scratch.bundle("b.supmer", 0.25);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use supmer::adapter::Lineage;
+use supmer::predict::PreparedTask;
 use supmer::{AdaptOptions, Adapter, Example, Label, Model, PredictOptions, Prediction, SoftPrompt, Task, predict};
 
 use crate::console::{Console, json_failure, stdout_failure};
@@ -14,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 use crate::files::NewFile;
 use crate::options::{ModelArguments, load_adapter};
 use crate::progress::rows_bar;
-use crate::rows;
+use crate::rows::{self, Chunk};
 
 /// Rows that are read and predicted before the next are read.
 const CHUNK_ROWS: usize = 64;
@@ -62,6 +63,8 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
         console.warn(&warning);
     }
 
+    let tokenizer = model.backbone().tokenizer();
+    let prepared = PreparedTask::new(&task, tokenizer, adapter.lineage().max_tokens)?;
     let options = PredictOptions {
         abstain_below: arguments.abstain_below,
         batch_size: arguments.batch_size,
@@ -71,17 +74,21 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
     let bar = rows_bar(console, "predict", None);
     loop {
         console.cancel.check()?;
-        let chunk = input.chunk(CHUNK_ROWS.max(arguments.batch_size))?;
-        if chunk.is_empty() {
+        let Chunk { rows, lines } = input.chunk(CHUNK_ROWS.max(arguments.batch_size))?;
+        if rows.is_empty() {
             break;
         }
-        let predictions = predict(&model, &adapter, &chunk, &options)?;
-        for (row, prediction) in chunk.iter().zip(&predictions) {
+        // Seen to here, a row that cannot be read is told by its line and not by its place in the chunk.
+        for (row, &line) in rows.iter().zip(&lines) {
+            prepared.fill(row, tokenizer).map_err(|e| e.context(input.place(line)))?;
+        }
+        let predictions = predict(&model, &adapter, &rows, &options)?;
+        for (row, prediction) in rows.iter().zip(&predictions) {
             tally.count(&task, row, prediction);
             output.write(&task, row, prediction)?;
         }
         output.flush()?;
-        bar.inc(chunk.len() as u64);
+        bar.inc(rows.len() as u64);
     }
     bar.finish_and_clear();
     output.keep()?;

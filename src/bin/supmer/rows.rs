@@ -21,6 +21,14 @@ pub struct RowReader<R> {
     failed: Option<Error>,
 }
 
+/// Rows in the order of the input.
+#[derive(Default)]
+pub struct Chunk {
+    pub rows: Vec<Example>,
+    /// The number of each row's line, from 1.
+    pub lines: Vec<usize>,
+}
+
 /// Opens `path`, or standard input for `-`, for rows of `task`.
 pub fn open(path: &Path, task: &Task) -> Outcome<RowReader<Box<dyn Read>>> {
     let (source, input): (String, Box<dyn Read>) = if path.as_os_str() == "-" {
@@ -38,20 +46,21 @@ impl<R: Read> RowReader<R> {
         Self { lines, source, task, line: 0, failed: None }
     }
 
-    /// Up to `count` rows; none at the end of the input.
+    /// Up to `count` rows with the numbers of their lines; none at the end of the input.
     ///
     /// Waits for the first row only: what a pipe has not delivered yet comes with the next chunk. Blank lines are passed
     /// over. Rows before a bad line are still given; the next call then returns its error, which names source and line.
-    pub fn chunk(&mut self, count: usize) -> Result<Vec<Example>> {
+    pub fn chunk(&mut self, count: usize) -> Result<Chunk> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let mut rows = Vec::new();
+        let Chunk { mut rows, mut lines } = Chunk::default();
         let mut bytes = 0;
         while rows.len() < count && bytes < CHUNK_BYTES && (rows.is_empty() || self.line_is_waiting()) {
             match self.row() {
                 Ok(Some((row, length))) => {
                     rows.push(row);
+                    lines.push(self.line);
                     bytes += length;
                 }
                 Ok(None) => break,
@@ -62,7 +71,12 @@ impl<R: Read> RowReader<R> {
                 }
             }
         }
-        Ok(rows)
+        Ok(Chunk { rows, lines })
+    }
+
+    /// Where `line` is, for messages.
+    pub fn place(&self, line: usize) -> String {
+        format!("{} line {line}", self.source)
     }
 
     fn line_is_waiting(&self) -> bool {
@@ -76,28 +90,24 @@ impl<R: Read> RowReader<R> {
             self.line += 1;
             let limit = MAX_LINE_BYTES as u64 + 1;
             let read = self.lines.by_ref().take(limit).read_until(b'\n', &mut line);
-            read.map_err(|e| Error::new(Status::Io, e.to_string()).context(self.place()))?;
+            read.map_err(|e| Error::new(Status::Io, e.to_string()).context(self.place(self.line)))?;
             if line.is_empty() {
                 return Ok(None);
             }
             if line.len() > MAX_LINE_BYTES {
                 let message = format!("the line is longer than {MAX_LINE_BYTES} bytes; split or shorten it");
-                return Err(Error::new(Status::TooLarge, message).context(self.place()));
+                return Err(Error::new(Status::TooLarge, message).context(self.place(self.line)));
             }
             let bytes = if self.line == 1 { line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line) } else { &line };
             let Ok(text) = std::str::from_utf8(bytes) else {
                 let message = "the line is not UTF-8; convert the input to UTF-8";
-                return Err(Error::new(Status::InvalidUtf8, message).context(self.place()));
+                return Err(Error::new(Status::InvalidUtf8, message).context(self.place(self.line)));
             };
             if !text.trim().is_empty() {
-                let row = self.task.parse_row(text.trim(), false).map_err(|e| e.context(self.place()))?;
+                let row = self.task.parse_row(text.trim(), false).map_err(|e| e.context(self.place(self.line)))?;
                 return Ok(Some((row, line.len())));
             }
         }
-    }
-
-    fn place(&self) -> String {
-        format!("{} line {}", self.source, self.line)
     }
 }
 
@@ -116,8 +126,8 @@ mod tests {
         RowReader::new(input, "rows.jsonl".to_owned(), task())
     }
 
-    fn texts(rows: &[Example]) -> Vec<&str> {
-        rows.iter().map(|row| row.fields["text"].as_str()).collect()
+    fn texts(chunk: &Chunk) -> Vec<&str> {
+        chunk.rows.iter().map(|row| row.fields["text"].as_str()).collect()
     }
 
     #[test]
@@ -126,16 +136,18 @@ mod tests {
             "\u{feff}{\"text\":\"a\"}\r\n\n{\"text\":\"b\",\"label\":\"x\",\"n\":3}\n{\"text\":\"c\",\"label\":\"z\"}";
         let mut rows = reader(lines.as_bytes());
         let first = rows.chunk(2).unwrap();
-        assert_eq!(texts(&first), ["a", "b"]);
-        assert_eq!(first[1].label.as_deref(), Some("x"));
-        assert_eq!(texts(&rows.chunk(2).unwrap()), ["c"]);
-        assert!(rows.chunk(2).unwrap().is_empty());
+        assert_eq!((texts(&first), &first.lines[..]), (vec!["a", "b"], &[1, 3][..]));
+        assert_eq!(first.rows[1].label.as_deref(), Some("x"));
+        let second = rows.chunk(2).unwrap();
+        assert_eq!((texts(&second), &second.lines[..]), (vec!["c"], &[4][..]));
+        assert_eq!(rows.place(second.lines[0]), "rows.jsonl line 4");
+        assert!(rows.chunk(2).unwrap().rows.is_empty());
     }
 
     #[test]
     fn rows_before_a_bad_line_are_given_first() {
         let mut rows = reader(b"{\"text\":\"a\"}\nsecret words\n".as_slice());
-        assert_eq!(rows.chunk(8).unwrap().len(), 1);
+        assert_eq!(rows.chunk(8).unwrap().rows.len(), 1);
         let message = rows.chunk(8).unwrap_err().to_string();
         assert!(message.starts_with("rows.jsonl line 2: "), "{message}");
         assert!(!message.contains("secret"), "{message}");
@@ -172,6 +184,6 @@ mod tests {
         let mut rows = reader(Slow(pieces));
         assert_eq!(texts(&rows.chunk(8).unwrap()), ["a", "b"]);
         assert_eq!(texts(&rows.chunk(8).unwrap()), ["c"]);
-        assert!(rows.chunk(8).unwrap().is_empty());
+        assert!(rows.chunk(8).unwrap().rows.is_empty());
     }
 }
