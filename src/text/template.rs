@@ -79,10 +79,10 @@ impl Template {
     }
 
     /// Token ids of the filled template, BOS first where the model has one, at most `max_tokens`: the longest field is
-    /// cut at its end until the rest fits.
+    /// cut at its end until the rest fits. A field with text keeps a token at the least.
     ///
     /// Errors: `InvalidExample` for a missing field or when nothing at all is left to read, `TooLarge` for a field
-    /// beyond [`MAX_FIELD_BYTES`] or if the literal parts alone do not fit.
+    /// beyond [`MAX_FIELD_BYTES`] or if the literal parts and a token of each field do not fit.
     pub fn fill(
         &self,
         fields: &BTreeMap<String, String>,
@@ -111,6 +111,17 @@ impl Template {
                 ),
             );
         };
+        let is_text = |(part, ids): &(&Part, &Vec<u32>)| matches!(part, Part::Field(_)) && !ids.is_empty();
+        let texts = self.parts.iter().zip(&parts).filter(is_text).count();
+        if room < texts {
+            return fail(
+                Status::TooLarge,
+                format!(
+                    "{texts} fields have text and the template's own words take {fixed} tokens, but max_tokens is \
+                     {max_tokens}: no token would be left of a field; raise max_tokens or shorten the template"
+                ),
+            );
+        }
         self.cut_fields(&mut parts, room);
         let ids: Vec<u32> = tokenizer.bos().into_iter().chain(parts.into_iter().flatten()).collect();
         if ids.is_empty() {
@@ -119,7 +130,8 @@ impl Template {
         Ok(ids)
     }
 
-    /// Cuts the longest fields to one length so that all fields together take at most `room` tokens. What is left of
+    /// Cuts the longest fields to one length so that all fields together take at most `room` tokens, which is enough for
+    /// one of each. What is left of
     /// the room after that goes to the first of them, one token each: as if the longest lost a token again and again.
     fn cut_fields(&self, parts: &mut [Vec<u32>], room: usize) {
         let is_field = |at: &usize| matches!(self.parts[*at], Part::Field(_));

@@ -47,8 +47,7 @@ fn the_longest_field_is_cut_and_the_tail_survives() {
     assert_eq!(fill("{a}/{b}?", &pair, 99), "aaaaaaaa/bbb?");
     assert_eq!(fill("{a}/{b}?", &pair, 10), "aaaaa/bbb?");
     assert_eq!(fill("{a}/{b}?", &pair, 7), "aaa/bb?");
-    assert_eq!(fill("{a}/{b}?", &pair, 3), "a/?");
-    assert_eq!(fill("{a}/{b}?", &pair, 2), "/?");
+    assert_eq!(fill("{a}/{b}?", &pair, 4), "a/b?");
 }
 
 #[test]
@@ -56,7 +55,7 @@ fn cutting_is_the_same_as_taking_tokens_from_the_longest_one_by_one() {
     let texts = ["aaaaaaa", "bb", "ccccccc", ""];
     let template = "{a}{b}{c}{d}";
     let pairs: Vec<(&str, &str)> = ["a", "b", "c", "d"].into_iter().zip(texts).collect();
-    for room in 1..20 {
+    for room in 3..20 {
         let mut lengths = texts.map(str::len);
         while lengths.iter().sum::<usize>() > room {
             let longest = lengths.iter().copied().max().unwrap();
@@ -82,6 +81,8 @@ fn what_cannot_be_filled_is_refused_without_showing_text() {
         ("{secret_field}", &[("a", "private")][..], 9, Status::InvalidExample),
         ("{a}", &[("a", "")][..], 9, Status::InvalidExample),
         ("{a}", &[("a", "private")][..], 0, Status::InvalidExample),
+        ("{a}:", &[("a", "private")][..], 1, Status::TooLarge),
+        ("{a}/{b}?", &[("a", "private"), ("b", "words")][..], 3, Status::TooLarge),
         ("{a}long", &[("a", "private")][..], 3, Status::TooLarge),
     ] {
         let error = fill_with(template, pairs, max_tokens, false).unwrap_err();
@@ -89,6 +90,10 @@ fn what_cannot_be_filled_is_refused_without_showing_text() {
         assert!(!error.to_string().contains("private"), "{error}");
     }
     assert_eq!(fill("{a}:", &[("a", "")], 9), ":");
+    assert_eq!(fill("{a}:", &[("a", "")], 1), ":");
+    assert_eq!(fill("{a}/{b}?", &[("a", "text"), ("b", "")], 3), "t/?");
+    let error = fill_with("{a}:", &[("a", "text")], 1, false).unwrap_err().to_string();
+    assert!(error.contains("max_tokens is 1"), "{error}");
 }
 
 #[test]
