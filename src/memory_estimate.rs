@@ -55,11 +55,11 @@ pub fn estimate_memory(
         0 => whole,
         limit => whole.min(limit.max(footprint.training.of(prompt, sequences.first().copied()))),
     };
-    let limits = BatchLimits::new(0, options.memory_limit, backbone.width());
-    let (mut texts, mut tokens) = (Vec::new(), 0);
+    let limits = BatchLimits::new(0, options.memory_limit, footprint.scoring);
+    let (mut texts, mut bytes) = (Vec::new(), 0usize);
     for &(text, _) in sequences.iter().cycle().take(limits.rows) {
-        tokens += text + read_rows;
-        if tokens > limits.tokens && !texts.is_empty() {
+        bytes = bytes.saturating_add(limits.bytes_of(prompt, text, read_rows));
+        if bytes > limits.bytes && !texts.is_empty() {
             break;
         }
         texts.push((text, scored_rows));

@@ -3,7 +3,7 @@
 use super::LabelHead;
 use crate::backbone::{Backbone, Sequence, Wanted};
 use crate::error::Result;
-use crate::predict::scoring::BatchLimits;
+use crate::predict::scoring::BATCH_ROWS;
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 
@@ -24,8 +24,7 @@ impl AnswerStates {
     ) -> Result<Self> {
         let width = backbone.width();
         let mut values = vec![0.0; examples.len() * width];
-        let rows = BatchLimits::new(0, memory_limit, width).rows;
-        for (batch, place) in examples.chunks(rows).zip(values.chunks_mut(rows * width)) {
+        for (batch, place) in examples.chunks(BATCH_ROWS).zip(values.chunks_mut(BATCH_ROWS * width)) {
             let mut keep = |first: usize, states: &[f32], _: &mut [f32]| {
                 place[first * width..][..states.len()].copy_from_slice(states);
                 0.0

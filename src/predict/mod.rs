@@ -179,7 +179,7 @@ fn predict_under<'a>(
     progress: &mut dyn FnMut(Progress) -> bool,
 ) -> Result<Vec<Prediction>> {
     let (backbone, cache) = (model.backbone(), model.prompt_cache());
-    let limits = BatchLimits::new(options.batch_size, 0, backbone.width());
+    let limits = BatchLimits::new(options.batch_size, 0, backbone.footprint().scoring);
     let scored: Vec<Scored<'_>> =
         conditions.iter().map(|c| Scored { id: c.id, prompt: c.prompt, readout: c.readout() }).collect();
     let mut predictions = Vec::with_capacity(count);

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use super::prompt_cache::PromptCache;
+use crate::backbone::footprint::PassBytes;
 use crate::backbone::{Backbone, PromptState, Readout};
 use crate::error::{Result, Status, fail};
 use crate::runtime::Cancel;
 use crate::soft_prompt::SoftPrompt;
 
 /// Texts scored together unless the caller says otherwise.
-const BATCH_ROWS: usize = 16;
-/// Tokens scored together at most, unless one text alone has more: bounds the activations of long texts.
+pub(crate) const BATCH_ROWS: usize = 16;
+/// The activations of so many tokens are held at a time at most, unless one text alone has more.
 const BATCH_TOKENS: usize = 4096;
-/// Bytes of activations that scoring takes per token and unit of width, generously.
-const BYTES_PER_TOKEN_AND_WIDTH: usize = 128;
 
 /// A prompt and how labels are scored under it.
 pub(crate) struct Scored<'a> {
@@ -27,18 +26,24 @@ pub(crate) struct Scored<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchLimits {
     pub rows: usize,
-    pub tokens: usize,
+    /// Bytes of activations, unless one text alone takes more.
+    pub bytes: usize,
+    /// What a scoring pass takes.
+    pass: PassBytes,
 }
 
 impl BatchLimits {
-    /// `rows` texts (0 = the library's choice), within about `memory_limit` bytes of activations (0 = no limit).
-    pub fn new(rows: usize, memory_limit: usize, width: usize) -> Self {
+    /// `rows` texts (0 = the library's choice), within `memory_limit` bytes of activations (0 = no limit) of a scoring
+    /// pass.
+    pub fn new(rows: usize, memory_limit: usize, pass: PassBytes) -> Self {
         let rows = if rows == 0 { BATCH_ROWS } else { rows };
-        let tokens = match memory_limit {
-            0 => BATCH_TOKENS,
-            bytes => (bytes / (BYTES_PER_TOKEN_AND_WIDTH * width.max(1))).min(BATCH_TOKENS),
-        };
-        Self { rows, tokens }
+        let most = BATCH_TOKENS.saturating_mul(pass.text_row);
+        Self { rows, bytes: if memory_limit == 0 { most } else { memory_limit.min(most) }, pass }
+    }
+
+    /// Bytes of activations of a text of so many tokens and answer rows, under a prompt of `prompt` rows.
+    pub fn bytes_of(&self, prompt: usize, tokens: usize, answer_rows: usize) -> usize {
+        self.pass.of(prompt, [(tokens, answer_rows)])
     }
 }
 
@@ -69,7 +74,11 @@ pub(super) fn score_watched(
 ) -> Result<Vec<Vec<f32>>> {
     let mut scores = vec![Vec::new(); texts.len()];
     let mut states: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
-    for batch in packed(texts, |prompt| prompts[prompt].readout.trie().most_rows(), limits) {
+    let bytes_of = |prompt: usize, tokens: usize| {
+        let Scored { prompt, readout, .. } = &prompts[prompt];
+        limits.bytes_of(prompt.rows(), tokens, readout.trie().most_rows())
+    };
+    for batch in packed(texts, bytes_of, limits) {
         cancel.check()?;
         let mut used: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
         for &at in &batch {
@@ -116,22 +125,21 @@ pub(crate) fn highest(values: &[f64]) -> usize {
 }
 
 /// Positions of `texts` in batches: one prompt after another, so that few states are needed at a time, and inside a
-/// prompt by length, so that the threads share a batch evenly. `answer_rows` of its prompt come on top of a text's tokens.
-fn packed(texts: &[(usize, &[u32])], answer_rows: impl Fn(usize) -> usize, limits: BatchLimits) -> Vec<Vec<usize>> {
+/// prompt by length, so that the threads share a batch evenly. `bytes_of` tells what a text of so many tokens takes under
+/// a prompt.
+fn packed(texts: &[(usize, &[u32])], bytes_of: impl Fn(usize, usize) -> usize, limits: BatchLimits) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&at| (texts[at].0, texts[at].1.len()));
     let mut batches: Vec<Vec<usize>> = Vec::new();
-    let mut tokens = 0;
+    let mut held = 0usize;
     for at in order {
-        let length = texts[at].1.len() + answer_rows(texts[at].0);
+        let bytes = bytes_of(texts[at].0, texts[at].1.len());
+        held = held.saturating_add(bytes);
         match batches.last_mut() {
-            Some(batch) if batch.len() < limits.rows && tokens + length <= limits.tokens => {
-                batch.push(at);
-                tokens += length;
-            }
+            Some(batch) if batch.len() < limits.rows && held <= limits.bytes => batch.push(at),
             _ => {
                 batches.push(vec![at]);
-                tokens = length;
+                held = bytes;
             }
         }
     }
@@ -148,16 +156,18 @@ mod tests {
     use super::*;
     use crate::adapt::toy::Toy;
 
-    const LIMITS: BatchLimits = BatchLimits { rows: 3, tokens: 10 };
+    /// A pass in which tokens and answer rows take a byte each.
+    const PASS: PassBytes = PassBytes { shared_prompt_row: 0, prompt_row: 0, text_row: 1, answer_row: 1 };
+    const LIMITS: BatchLimits = BatchLimits { rows: 3, bytes: 10, pass: PASS };
 
     #[test]
     fn batches_keep_both_limits_and_lose_no_row() {
         let long = [7u32; 12];
         let texts: Vec<(usize, &[u32])> =
             [(0, 4), (1, 2), (0, 12), (0, 1), (1, 1), (0, 5), (0, 5)].map(|(p, n)| (p, &long[..n])).to_vec();
-        assert_eq!(packed(&texts, |_| 0, LIMITS), [vec![3, 0, 5], vec![6], vec![2], vec![4, 1]]);
-        let of_first = |prompt| if prompt == 0 { 5 } else { 0 };
-        assert_eq!(packed(&texts, of_first, LIMITS), [vec![3], vec![0], vec![5], vec![6], vec![2], vec![4, 1]]);
+        assert_eq!(packed(&texts, |_, tokens| tokens, LIMITS), [vec![3, 0, 5], vec![6], vec![2], vec![4, 1]]);
+        let more = |prompt, tokens| if prompt == 0 { tokens + 5 } else { tokens };
+        assert_eq!(packed(&texts, more, LIMITS), [vec![3], vec![0], vec![5], vec![6], vec![2], vec![4, 1]]);
     }
 
     #[test]
@@ -198,8 +208,19 @@ mod tests {
 
     #[test]
     fn a_memory_limit_makes_batches_smaller() {
-        assert_eq!(BatchLimits::new(0, 0, 576), BatchLimits { rows: BATCH_ROWS, tokens: BATCH_TOKENS });
-        assert_eq!(BatchLimits::new(7, 128 * 576 * 50, 576), BatchLimits { rows: 7, tokens: 50 });
+        let all = BatchLimits { rows: BATCH_ROWS, bytes: BATCH_TOKENS, pass: PASS };
+        assert_eq!((BatchLimits::new(0, 0, PASS), BatchLimits::new(0, usize::MAX, PASS)), (all, all));
+        assert_eq!(BatchLimits::new(7, 50, PASS), BatchLimits { rows: 7, bytes: 50, pass: PASS });
+    }
+
+    #[test]
+    fn a_text_counts_with_the_prompts_rows_in_front_of_it_and_its_answers() {
+        // As of a T5, whose prompt lies in front of every text.
+        let limits = BatchLimits::new(0, 100, PassBytes { prompt_row: 3, text_row: 2, answer_row: 5, ..PASS });
+        assert_eq!(limits.bytes_of(10, 4, 1), 43);
+        let texts: [(usize, &[u32]); 5] = [(0, &[7; 4]); 5];
+        let batches = packed(&texts, |_, tokens| limits.bytes_of(10, tokens, 1), limits);
+        assert_eq!(batches, [vec![0, 1], vec![2, 3], vec![4]]);
     }
 
     #[test]
