@@ -55,9 +55,16 @@ impl Isa {
         }
     }
 
-    /// What the factors of a product with weights are: "f32", or "bf16" where they are rounded.
+    /// How products with weights are computed, told apart where results are: "bf16" where factors are rounded, else "f32"
+    /// with the instruction set, whose sums differ in their last digit.
     pub fn products(self) -> &'static str {
-        if self == Isa::AmxBf16 { "bf16" } else { "f32" }
+        match self {
+            Isa::Portable => "f32 portable",
+            Isa::Avx2 => "f32 avx2",
+            Isa::Avx512 => "f32 avx512",
+            Isa::Amx => "f32 amx",
+            Isa::AmxBf16 => "bf16",
+        }
     }
 
     /// The wanted instruction set, or the best one. Errors: `Unsupported` when this processor lacks it.

@@ -14,13 +14,17 @@ use super::{
 use crate::adapt::{AnswerLoss, Control};
 use crate::backbone::Backbone;
 use crate::bundle::Advice;
-use crate::error::Result;
+use crate::error::{Result, Status, fail};
+use crate::limits::within;
 use crate::model::Model;
 use crate::runtime::{Progress, Stage};
 
 /// What the prompt of a decoder-only network starts from: its tokens, repeated or cut to the prompt's rows.
 const INSTRUCTION: &str =
     "Read the following text carefully. Then answer the question about it with the one word that fits best.\n";
+
+/// Most held-out tasks of a format.
+const MOST_VALIDATION_TASKS: usize = 1_024;
 
 /// How to make a bundle from text.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ pub struct PipelineOptions {
     pub clusters: ClusterOptions,
     /// Which tasks are drawn from the clusters.
     pub tasks: AnchorOptions,
-    /// Held-out tasks of each format (published: 4).
+    /// Held-out tasks of each format (published: 4), at most 1,024: all of them are in memory while they are scored.
     pub validation_tasks: usize,
     /// theta and phi before the first step.
     pub start: StartOptions,
@@ -97,7 +101,7 @@ impl ClusteredText {
     /// call with the same text and options left there is used again. Progress counts sentences as they are embedded, then
     /// rows as they are clustered.
     ///
-    /// Errors: first what is wrong with options and folder; those of the corpus, the encoder and the clustering;
+    /// Errors: first what is wrong with options and folder, so that a run that cannot go on loses nothing; those of the corpus, the encoder and the clustering;
     /// `Cancelled` (the next call goes on from there).
     pub fn build(
         model: &Model,
@@ -111,12 +115,20 @@ impl ClusteredText {
         options.tasks.check()?;
         options.train.check_answers(options.tasks.answer_loss)?;
         options.clusters.check()?;
+        within("validation_tasks", options.validation_tasks, 0..=MOST_VALIDATION_TASKS)?;
         check_folder(work, resume)?;
         let cancel = control.cancel.clone();
         let mut tell = |done, total| {
             control.tell(Progress { stage: Stage::Prepare, done, total, loss: f32::NAN, accuracy: f32::NAN })
         };
         let corpus = Corpus::open(corpus, options.files.as_deref())?;
+        if resume && !SentenceStore::is_of(&corpus, &options.sentences, work)? {
+            let message = format!(
+                "{}: the run to resume is of other text or other limits of a sentence; give those it began with",
+                work.display()
+            );
+            return fail(Status::InvalidArgument, message);
+        }
         let sentences = SentenceStore::build(&corpus, &options.sentences, work, &cancel)?;
         let threads = model.options().thread_count;
         let embedder: Box<dyn Embedder + '_> = match &options.encoder {
@@ -213,7 +225,6 @@ pub fn train_bundle(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Status;
     use crate::model::ModelOptions;
 
     /// A decoder-only model.

@@ -80,9 +80,23 @@ impl Run {
         succeeded(&self.command(MODEL, &source, options).output().unwrap())
     }
 
+    /// Trains `model` by its own recipe on the corpus; a run that is not done in time is stopped and fails.
     #[cfg(feature = "real-model-tests")]
-    pub fn succeed_with(&self, model: &str, options: &[&str]) -> String {
-        succeeded(&self.command(model, &self.corpus(), options).output().unwrap())
+    pub fn succeed_within(&self, limit: Duration, model: &str, options: &[&str]) {
+        let mut command = self.plain_command(model, &self.corpus());
+        let mut child = command.args(options).stdout(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if began.elapsed() > limit {
+                child.kill().unwrap();
+                panic!("the run was not done after {limit:?}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert!(status.success(), "{status}");
     }
 
     /// Trains and must fail; what it said.
@@ -120,10 +134,15 @@ impl Run {
         vec!["--corpus".to_owned(), self.path("text")]
     }
 
-    fn command(&self, model: &str, source: &[String], options: &[&str]) -> Command {
+    fn plain_command(&self, model: &str, source: &[String]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_supmer"));
         command.args(["train", "--model", model]).args(source);
         command.args(["--out", &self.path("b.supmer"), "--run", &self.path("run")]);
+        command
+    }
+
+    fn command(&self, model: &str, source: &[String], options: &[&str]) -> Command {
+        let mut command = self.plain_command(model, source);
         // A start of its own leaves no room for sizes, labelled sets none for those of text; an option given twice is refused.
         let from_bundle = options.contains(&"--init-bundle");
         let is_labelled = source.iter().any(|part| part == "--labelled");

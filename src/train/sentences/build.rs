@@ -69,6 +69,12 @@ impl SentenceStore {
             None => fail(Status::Internal, "the sentences just written are not there"),
         }
     }
+
+    /// Whether the store in `work` is of `corpus` and `options`; not, where there is none. Errors: those of reading.
+    pub fn is_of(corpus: &Corpus, options: &SentenceOptions, work: &Path) -> Result<bool> {
+        let key = key(&corpus.digest()?, options);
+        Ok(SentenceStore::open(work)?.is_some_and(|store| store.key() == key))
+    }
 }
 
 /// Tells stores of different text or options apart.
