@@ -38,8 +38,8 @@ train() {
 }
 
 # The shipped bundle, then the same with fewer steps, and what differs from that in one thing each; constant-mixing differs in
-# one thing from curriculum.
-for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum constant-mixing}"; do
+# one thing from curriculum, and untrained is where all of them begin, theta and psi.
+for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum constant-mixing untrained}"; do
     for name in $names; do
         case $name in
         smollm2-135m) train "$name" ;;
@@ -49,6 +49,7 @@ for names in "${@:-smollm2-135m short second-seed no-psi topic-only curriculum c
         topic-only) train "$name" --steps 200 --formats topic ;;
         curriculum) train "$name" --steps 200 --mixing ;;
         constant-mixing) train "$name" --steps 200 --mixing --similarity constant ;;
+        untrained) train "$name" --steps 1 --prompt-rate 0 --phi-rate 0 ;;
         *) echo "there is no recipe $name" >&2 && exit 2 ;;
         esac
     done

@@ -147,6 +147,7 @@ impl<'a> Bench<'a> {
         let options = self.arguments.adapt.options(self.bundle.clone(), seed.unwrap_or_default());
         match self.method {
             Method::PromptTuning | Method::Supmer(_) => Some(options),
+            Method::PromptTuningAllRows => Some(AdaptOptions { dev_per_class: 0, dev_fraction: 0.0, ..options }),
             Method::TextInit => {
                 Some(AdaptOptions { start: self.arguments.init_text_start(&self.plan.task), ..options })
             }
@@ -257,8 +258,12 @@ impl<'a> Bench<'a> {
             true
         };
         let control = Control { cancel: console.cancel.clone(), progress: Some(&mut show) };
-        let (train, dev) = (plan.rows(&split.train), plan.rows(&split.dev));
-        let outcome = adapt(model, &plan.task, &train, Some(&dev), options, control);
+        let (mut train, dev) = (plan.rows(&split.train), plan.rows(&split.dev));
+        let chooses = *self.method != Method::PromptTuningAllRows;
+        if !chooses {
+            train.extend_from_slice(&dev);
+        }
+        let outcome = adapt(model, &plan.task, &train, chooses.then_some(&dev), options, control);
         shown.finish();
         let done = outcome?;
         let chosen = BTreeMap::from([("step".to_owned(), done.report.kept_step as f64)]);

@@ -13,6 +13,8 @@ pub enum Method {
     InContext,
     /// A soft prompt adapted from vocabulary rows.
     PromptTuning,
+    /// The same on train and dev rows together, the last prompt kept: as many labels as a label head learns from.
+    PromptTuningAllRows,
     /// A soft prompt adapted from the embedded tokens of a text.
     TextInit,
     /// From a bundle's prompt, its regularizer applied at every step.
@@ -28,7 +30,8 @@ pub type BundleName = Option<String>;
 
 /// The names that [`Method::from_str`] takes, for messages.
 const NAMES: &str =
-    "zero-shot, in-context, prompt-tuning, text-init, supmer[:NAME], supmer-no-psi[:NAME], minilm-logreg";
+    "zero-shot, in-context, prompt-tuning, prompt-tuning-all-rows, text-init, supmer[:NAME], supmer-no-psi[:NAME], \
+     minilm-logreg";
 
 impl Method {
     /// The bundle it starts from, where it starts from one.
@@ -51,6 +54,7 @@ impl fmt::Display for Method {
             Method::ZeroShot => "zero-shot",
             Method::InContext => "in-context",
             Method::PromptTuning => "prompt-tuning",
+            Method::PromptTuningAllRows => "prompt-tuning-all-rows",
             Method::TextInit => "text-init",
             Method::Supmer(_) => "supmer",
             Method::SupmerNoPsi(_) => "supmer-no-psi",
@@ -78,6 +82,7 @@ impl FromStr for Method {
             ("zero-shot", None) => Ok(Method::ZeroShot),
             ("in-context", None) => Ok(Method::InContext),
             ("prompt-tuning", None) => Ok(Method::PromptTuning),
+            ("prompt-tuning-all-rows", None) => Ok(Method::PromptTuningAllRows),
             ("text-init", None) => Ok(Method::TextInit),
             ("minilm-logreg", None) => Ok(Method::MinilmLogreg),
             _ => Err(format!("expected one of {NAMES}")),

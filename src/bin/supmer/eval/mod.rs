@@ -32,13 +32,14 @@ use crate::options::{AdaptArguments, ModelArguments};
 
 const METHODS: &str = "\
 Methods:
-  zero-shot             the model as it is
-  in-context            labelled examples as text in front of every row; the dev rows choose how many
-  prompt-tuning         a soft prompt adapted from vocabulary rows
-  text-init             a soft prompt adapted from the tokens of --init-text
-  supmer[:NAME]         from a bundle's prompt, its regularizer applied at every step
-  supmer-no-psi[:NAME]  from a bundle's prompt, without its regularizer
-  minilm-logreg         logistic regression on the sentence embeddings of --encoder, without the model";
+  zero-shot               the model as it is
+  in-context              labelled examples as text in front of every row; the dev rows choose how many
+  prompt-tuning           a soft prompt adapted from vocabulary rows
+  prompt-tuning-all-rows  the same on train and dev rows together, the last prompt kept
+  text-init               a soft prompt adapted from the tokens of --init-text
+  supmer[:NAME]           from a bundle's prompt, its regularizer applied at every step
+  supmer-no-psi[:NAME]    from a bundle's prompt, without its regularizer
+  minilm-logreg           logistic regression on the sentence embeddings of --encoder, without the model";
 
 /// Arguments of `supmer eval`.
 #[derive(Args)]

@@ -10,12 +10,13 @@ use crate::eval::cell::{self, Cell};
 use crate::failure::{Failure, Outcome, at};
 
 /// Methods in the order of the tables; others follow by name.
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 10] = [
     "zero-shot",
     "in-context",
     "minilm-logreg",
     "text-init",
     "prompt-tuning",
+    "prompt-tuning-all-rows",
     "text-init+head",
     "prompt-tuning+head",
     "supmer",
