@@ -38,9 +38,11 @@ fn introduction(scores: &Scores) -> String {
     let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
     format!(
         "# Results\n\nWritten by `supmer results` from the cells of `supmer eval`; change nothing by hand.\n\n\
-         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. Model: {}, its products of \
-         {products} factors. All numbers in percent unless said otherwise; ± is half the 95% t interval over seeds. Every \
-         method has one setting for all tasks.\n",
+         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. The dev examples choose \
+         which prompt is kept; a label head and {ENCODER} are fitted to them as well in the end, so these learn from twice \
+         the examples that a prompt with label words learns from, unless that has all rows. Model: {}; its products: \
+         {products}. All numbers in percent unless said otherwise; ± is half the 95% t interval over seeds. Every method has \
+         one setting for all tasks.\n",
         scores.tasks().len(),
         sizes.last().map_or(NONE, String::as_str),
         models.into_iter().collect::<Vec<_>>().join(", "),
@@ -116,14 +118,15 @@ fn per_task(scores: &Scores, method: &str, baselines: &[String]) -> String {
 fn spread(scores: &Scores) -> String {
     let title = "## Spread over seeds\n\nStandard deviation over seeds: of a task's accuracy, mean over tasks; and of the \
                  mean over tasks.\n";
-    let mut table = Table::new(title, ["Method", "One task", "Mean over tasks"]);
+    let mut table = Table::new(title, ["Method", "Seeds", "One task", "Mean over tasks"]);
     for method in scores.methods() {
         let of_task = |task: &&str| values(scores.cells(method, task), |cell| cell.accuracy)?.std;
         let spreads: Option<Vec<f64>> = scores.tasks().iter().map(of_task).collect();
         let of_mean = overall(scores, method, |cell| cell.accuracy).and_then(|summary| summary.std);
         if let (Some(spreads), Some(of_mean)) = (spreads, of_mean) {
             let one = 100.0 * Summary::of(&spreads).mean;
-            table.row(method, [format!("{one:.2}"), format!("{:.2}", 100.0 * of_mean)]);
+            let seeds = scores.common_seeds(&[method], &scores.tasks()).len();
+            table.row(method, [seeds.to_string(), format!("{one:.2}"), format!("{:.2}", 100.0 * of_mean)]);
         }
     }
     table.text_if_filled()
@@ -153,20 +156,19 @@ fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
 }
 
 fn cost(scores: &Scores) -> String {
-    let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, mean over tasks \
-                 and seeds, with so many threads (0 = every core) and whatever else ran; the peak is the largest of a \
-                 process.\n";
+    let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, median over tasks \
+                 and seeds, with so many threads (0 = every core) and beside whatever else ran, so that only large \
+                 differences mean something; the peak is the largest of a process.\n";
     let names = ["Method", "Adaptation, s", "100 predictions, s", "Peak memory", "Threads"];
     let mut table = Table::new(title, names);
     for method in scores.methods() {
-        let adapt = values(scores.of_method(method), |cell| cell.adapt_seconds);
+        let adapt = median_seconds(scores, method, |cell| cell.adapt_seconds);
         let per_row = |cell: &Cell| 100.0 * cell.predict_seconds / cell.test_rows().max(1) as f64;
-        let predict = values(scores.of_method(method), per_row);
+        let predict = median_seconds(scores, method, per_row);
         let peak = scores.of_method(method).map(|cell| cell.peak_bytes).max().unwrap_or(0);
-        let seconds = |of: Option<Summary>| of.map_or(NONE.to_owned(), |summary| format!("{:.1}", summary.mean));
         let threads: BTreeSet<usize> = scores.of_method(method).map(|cell| cell.threads).collect();
         let threads: Vec<String> = threads.iter().map(ToString::to_string).collect();
-        table.row(method, [seconds(adapt), seconds(predict), human_bytes(peak), threads.join(", ")]);
+        table.row(method, [adapt, predict, human_bytes(peak), threads.join(", ")]);
     }
     table.text
 }
@@ -191,10 +193,10 @@ fn advice(scores: &Scores, method: &str) -> String {
     }
     table.row("mean over tasks", [signed(compared.overall)]);
     let list = |tasks: &[&str]| if tasks.is_empty() { "none of these tasks".to_owned() } else { tasks.join(", ") };
-    let seconds = |method: &str| values(scores.of_method(method), |cell| cell.adapt_seconds).map_or(0.0, |s| s.mean);
+    let seconds = |method: &str| median_seconds(scores, method, |cell| cell.adapt_seconds);
     format!(
         "{}\nFor tasks where the interval is below zero take the sentence encoder: {}. It is above zero on {}, and does not \
-         decide on {}. Learning a task takes {:.1} s with {method} and {:.1} s with the sentence encoder.\n",
+         decide on {}. Learning a task takes {} s with {method} and {} s with the sentence encoder.\n",
         table.text,
         list(&worse),
         list(&better),
@@ -202,6 +204,13 @@ fn advice(scores: &Scores, method: &str) -> String {
         seconds(method),
         seconds(ENCODER),
     )
+}
+
+/// Median over the cells of `method`, in seconds.
+fn median_seconds(scores: &Scores, method: &str, of: impl Fn(&Cell) -> f64) -> String {
+    let mut seconds: Vec<f64> = scores.of_method(method).map(of).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds.get(seconds.len() / 2).map_or(NONE.to_owned(), |median| format!("{median:.1}"))
 }
 
 /// Summary over cells; none without any.
