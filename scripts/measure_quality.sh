@@ -93,7 +93,7 @@ cell() {
 
 page() {
     "$supmer" results --cells "$results/cells" --trials "$results/trials" --out "$page" \
-        --baseline prompt-tuning --baseline prompt-tuning-all-rows --baseline text-init+head
+        --baseline prompt-tuning --baseline text-init+head
 }
 
 scratch=$(mktemp -d)
