@@ -51,7 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let order: Vec<Vec<usize>> = serde_json::from_slice(&std::fs::read(option("--order")?)?)?;
         let (steps, rate): (usize, f32) = (option("--steps")?.parse()?, option("--lr")?.parse()?);
         let tokenizer = model.backbone().tokenizer();
-        let examples = tokenize(&task, &PreparedTask::new(&task, tokenizer, MAX_TOKENS)?, tokenizer, &rows, "train")?;
+        let prepared = PreparedTask::new(&task, tokenizer, MAX_TOKENS)?;
+        let examples = tokenize(&task, &prepared, tokenizer, &rows, "train", &Cancel::new())?;
         let (mut prompt, mut optimizer) = (prompt.clone(), AdamW::new(prompt.values().len(), 0.0));
         let model = &model;
         Box::new(move |i| {
@@ -113,7 +114,8 @@ fn meta<'a>(
     const LAMBDA: f64 = 0.75;
     let order: Vec<Vec<usize>> = serde_json::from_slice(&std::fs::read(options["--order"])?)?;
     let tokenizer = model.backbone().tokenizer();
-    let examples = tokenize(task, &PreparedTask::new(task, tokenizer, MAX_TOKENS)?, tokenizer, rows, "train")?;
+    let prepared = PreparedTask::new(task, tokenizer, MAX_TOKENS)?;
+    let examples = tokenize(task, &prepared, tokenizer, rows, "train", &Cancel::new())?;
     let shape = Shape { width: model.backbone().width(), rank: 32, layers: 2 };
     let psi = GradientRegularizer::new(shape, read_tensor(options["--prompt-file"], "phi")?.1)?;
     let mut state = MetaState::new(read_prompt(options["--prompt-file"])?, Some(psi));

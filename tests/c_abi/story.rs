@@ -178,7 +178,8 @@ fn a_prediction_tells_how_many_rows_are_done_and_may_be_stopped() {
     unsafe {
         let mut options: supmer_predict_options = std::mem::zeroed();
         supmer_predict_options_init(&mut options, size_of::<supmer_predict_options>());
-        (options.batch_size, options.progress) = (2, Some(callback));
+        options.batch_size = 2;
+        options.progress = Some(callback);
         options.progress_user_data = (&raw mut done).cast();
         let (offsets, options) = (offsets.as_ptr(), &raw const options);
         let (room, labels) = (null_mut(), labels.as_mut_ptr());

@@ -22,7 +22,7 @@ pub struct RowReader<R> {
 }
 
 /// Rows in the order of the input.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Chunk {
     pub rows: Vec<Example>,
     /// The number of each row's line, from 1.

@@ -29,9 +29,8 @@ pub enum Method {
 pub type BundleName = Option<String>;
 
 /// The names that [`Method::from_str`] takes, for messages.
-const NAMES: &str =
-    "zero-shot, in-context, prompt-tuning, prompt-tuning-all-rows, text-init, supmer[:NAME], supmer-no-psi[:NAME], \
-     minilm-logreg";
+const NAMES: &str = "zero-shot, in-context, prompt-tuning, prompt-tuning-all-rows, text-init, supmer[:NAME], \
+                     supmer-no-psi[:NAME], minilm-logreg";
 
 impl Method {
     /// The bundle it starts from, where it starts from one.
