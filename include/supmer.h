@@ -1162,7 +1162,7 @@ typedef struct {
     uint32_t prompt_length;
     /**
      * Most tokens of a filled template; longer ones are cut inside their longest field. At most
-     * 16,777,216 (default 256).
+     * 16,777,216 (default 256); with a T5 at most 16,384.
      */
     uint32_t max_tokens;
     /**
@@ -1333,7 +1333,8 @@ supmer_status supmer_memory_estimate_init(supmer_memory_estimate *estimate, size
  *   adaptation from a bundle set `prompt_length` to the bundle's rows, and `batch_size` and `answer_loss` to what it
  *   advises (`supmer_bundle_metadata`).
  * - `estimate`: receives the numbers; `supmer_memory_estimate_init` comes first.
- * - Errors: those of `supmer_adapt` about its options and task, `INVALID_ARGUMENT`.
+ * - Errors: those of `supmer_adapt` about its options and task, `CANCELLED` by the flag in the options,
+ *   `INVALID_ARGUMENT`.
  * - Threads: any. The task must not be changed meanwhile.
  * - Since: 0.1.0
  */

@@ -137,7 +137,7 @@ fn bad_rows_are_named_without_their_text() {
 
     let one_sided: Vec<Example> = rows(3).into_iter().filter(|row| row.label.as_deref() == Some("wet")).collect();
     let error = refused(&one_sided);
-    assert!(error.status() == Status::InvalidExample && error.to_string().contains("label dry"), "{error}");
+    assert!(error.status() == Status::InvalidExample && error.to_string().contains("label \"dry\""), "{error}");
 
     for label in [None, Some("umbrellas are up")] {
         let mut train = rows(3);

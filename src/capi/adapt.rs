@@ -62,7 +62,7 @@ pub struct supmer_adapt_options {
     /// Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` replace it.
     pub prompt_length: u32,
     /// Most tokens of a filled template; longer ones are cut inside their longest field. At most
-    /// 16,777,216 (default 256).
+    /// 16,777,216 (default 256); with a T5 at most 16,384.
     pub max_tokens: u32,
     /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.02, or what the
     /// bundle advises; for `SUPMER_ANSWER_LOSS_HEAD` without a bundle trials chose 0.003).

@@ -61,7 +61,8 @@ pub unsafe extern "C" fn supmer_memory_estimate_init(
 ///   adaptation from a bundle set `prompt_length` to the bundle's rows, and `batch_size` and `answer_loss` to what it
 ///   advises (`supmer_bundle_metadata`).
 /// - `estimate`: receives the numbers; `supmer_memory_estimate_init` comes first.
-/// - Errors: those of `supmer_adapt` about its options and task, `INVALID_ARGUMENT`.
+/// - Errors: those of `supmer_adapt` about its options and task, `CANCELLED` by the flag in the options,
+///   `INVALID_ARGUMENT`.
 /// - Threads: any. The task must not be changed meanwhile.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
