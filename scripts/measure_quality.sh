@@ -20,7 +20,7 @@ page=${RESULTS:+$results/RESULTS.md}
 page=${page:-$root/docs/RESULTS.md}
 instructions=${INSTRUCTIONS:-$([ -n "${RESULTS:-}" ] && echo auto || echo amx-bf16)}
 tasks=${TASKS:-trec subj sst2 agnews banking10 amazon_books rte mrpc}
-# The seeds of all methods, and those that plain prompt tuning and supmer are measured with beside them.
+# The seeds of all methods, and those that prompt-tuning and supmer are measured with beside them.
 seeds="13 21 42 87 100"
 more_seeds="7 29 55 64 91"
 # What the trials in docs/results chose, for prompt tuning and for every start with a label head. A bundle advises its own.
@@ -69,7 +69,7 @@ cells() {
             cell "$task" "$seed" --methods prompt-tuning-all-rows "${plain[@]}"
             cell "$task" "$seed" --methods supmer --bundle "$bundle" --at-steps 0,10,25,50
             cell "$task" "$seed" --methods supmer-no-psi --bundle "$bundle"
-            cell "$task" "$seed" --methods text-init --init-text "$instruction" "${head[@]}" --at-steps 0,10,25,50
+            cell "$task" "$seed" --methods text-init --init-text "$instruction" "${head[@]}" --at-steps 0,10
             cell "$task" "$seed" --methods prompt-tuning "${head[@]}"
             cell "$task" "$seed" --methods minilm-logreg,in-context,zero-shot --encoder "$encoder"
             for other in "$bundles"/*.supmer; do
@@ -81,7 +81,7 @@ cells() {
     done
     for seed in $more_seeds; do
         for task in $tasks; do
-            cell "$task" "$seed" --methods prompt-tuning,prompt-tuning-all-rows "${plain[@]}"
+            cell "$task" "$seed" --methods prompt-tuning "${plain[@]}"
             cell "$task" "$seed" --methods supmer --bundle "$bundle"
         done
     done
