@@ -35,7 +35,7 @@ impl Quality {
         let texts: Vec<(usize, &[u32])> = examples.sequences.iter().map(|s| (0, s.text.as_slice())).collect();
         let limits = BatchLimits::new(0, options.memory_limit, backbone.footprint().scoring);
         let scored = [Scored { id: 0, prompt, readout: Readout::Verbalizers(labels) }];
-        let scores = score(backbone, &PromptCache::new(0), &scored, &texts, limits, cancel)?;
+        let scores = score(backbone, &PromptCache::new(0), &scored, &texts, limits, cancel, &mut |_| Ok(()))?;
         Ok(Self::of_scores(&scores, &examples.labels))
     }
 

@@ -20,7 +20,7 @@ use crate::task::{Example, Task};
 pub use prepared::PreparedTask;
 pub(crate) use prepared::in_row;
 pub use prompt_cache::PromptCache;
-use scoring::{BatchLimits, Scored, highest, score_watched, softmax};
+use scoring::{BatchLimits, Scored, highest, score, softmax};
 
 /// Most tokens of a filled template unless an option or an adapter says otherwise.
 pub const DEFAULT_MAX_TOKENS: usize = 256;
@@ -198,7 +198,7 @@ fn predict_under<'a>(
             filled.push((condition, ids.map_err(in_row("input", position))?));
         }
         let texts: Vec<(usize, &[u32])> = filled.iter().map(|(c, ids)| (*c, ids.as_slice())).collect();
-        let scores = score_watched(backbone, cache, &scored, &texts, limits, &options.cancel, &mut tell)?;
+        let scores = score(backbone, cache, &scored, &texts, limits, &options.cancel, &mut tell)?;
         predictions.extend(scores.iter().map(|scores| Prediction::from_scores(scores, options.abstain_below)));
     }
     Ok(predictions)

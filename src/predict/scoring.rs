@@ -50,20 +50,9 @@ impl BatchLimits {
 /// Scores of the labels for every text; `texts` pairs the position in `prompts` with token ids.
 ///
 /// A prompt's state is asked of the cache once per run of batches that use it, so also a cache that keeps nothing
-/// computes it once per prompt. Errors: `NotFinite`, `Cancelled`, and those of the backbone.
+/// computes it once per prompt. `tell` hears after every batch how many texts it had; its error ends the call. Errors:
+/// `NotFinite`, `Cancelled`, and those of the backbone.
 pub(crate) fn score(
-    backbone: &dyn Backbone,
-    cache: &PromptCache,
-    prompts: &[Scored<'_>],
-    texts: &[(usize, &[u32])],
-    limits: BatchLimits,
-    cancel: &Cancel,
-) -> Result<Vec<Vec<f32>>> {
-    score_watched(backbone, cache, prompts, texts, limits, cancel, &mut |_| Ok(()))
-}
-
-/// As [`score`]; `tell` is told of every batch how many texts it had, and its error ends the call.
-pub(super) fn score_watched(
     backbone: &dyn Backbone,
     cache: &PromptCache,
     prompts: &[Scored<'_>],
@@ -183,15 +172,15 @@ mod tests {
         let owned: Vec<(usize, Vec<u32>)> = (0..40u32).map(|i| (i as usize % 2, vec![i % 9, i % 5, 3])).collect();
         let texts: Vec<(usize, &[u32])> = owned.iter().map(|(p, ids)| (*p, ids.as_slice())).collect();
         let cancel = Cancel::new();
-        let all = score(&toy, &PromptCache::new(0), &scored, &texts, LIMITS, &cancel).unwrap();
+        let all = score(&toy, &PromptCache::new(0), &scored, &texts, LIMITS, &cancel, &mut |_| Ok(())).unwrap();
         assert_eq!(toy.states_made(), 2);
         for (text, scores) in texts.iter().zip(&all) {
-            let alone = score(&toy, &PromptCache::new(0), &scored, &[*text], LIMITS, &cancel).unwrap();
+            let alone = score(&toy, &PromptCache::new(0), &scored, &[*text], LIMITS, &cancel, &mut |_| Ok(())).unwrap();
             assert_eq!(&alone[0], scores);
         }
         assert_ne!(all[0], all[9]);
         cancel.request();
-        let stopped = score(&toy, &PromptCache::new(0), &scored, &texts, LIMITS, &cancel).unwrap_err();
+        let stopped = score(&toy, &PromptCache::new(0), &scored, &texts, LIMITS, &cancel, &mut |_| Ok(())).unwrap_err();
         assert_eq!(stopped.status(), Status::Cancelled);
     }
 
@@ -201,7 +190,7 @@ mod tests {
         let (labels, prompt, cache) = (toy.labels(), toy.prompt(1), PromptCache::new(1 << 20));
         let scored = [Scored { id: 5, prompt: &prompt, readout: Readout::Verbalizers(&labels) }];
         for _ in 0..3 {
-            score(&toy, &cache, &scored, &[(0, &[1, 2])], LIMITS, &Cancel::new()).unwrap();
+            score(&toy, &cache, &scored, &[(0, &[1, 2])], LIMITS, &Cancel::new(), &mut |_| Ok(())).unwrap();
         }
         assert_eq!(toy.states_made(), 1);
     }

@@ -131,8 +131,8 @@ impl Template {
     }
 
     /// Cuts the longest fields to one length so that all fields together take at most `room` tokens, which is enough for
-    /// one of each. What is left of
-    /// the room after that goes to the first of them, one token each: as if the longest lost a token again and again.
+    /// one of each. What is left of the room after that goes to the first of them, one token each: as if the longest lost a
+    /// token again and again.
     fn cut_fields(&self, parts: &mut [Vec<u32>], room: usize) {
         let is_field = |at: &usize| matches!(self.parts[*at], Part::Field(_));
         let fields: Vec<usize> = (0..parts.len()).filter(is_field).collect();

@@ -78,11 +78,11 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
         if rows.is_empty() {
             break;
         }
-        // Seen to here, a row that cannot be read is told by its line and not by its place in the chunk.
-        for (row, &line) in rows.iter().zip(&lines) {
-            prepared.fill(row, tokenizer).map_err(|e| e.context(input.place(line)))?;
-        }
-        let predictions = predict(&model, &adapter, &rows, &options)?;
+        let predictions = predict(&model, &adapter, &rows, &options).map_err(|error| {
+            // A row that cannot be read is told by its line and not by its place in the chunk.
+            let at_line = |(row, &line)| prepared.fill(row, tokenizer).err().map(|e| e.context(input.place(line)));
+            rows.iter().zip(&lines).find_map(at_line).unwrap_or(error)
+        })?;
         for (row, prediction) in rows.iter().zip(&predictions) {
             tally.count(&task, row, prediction);
             output.write(&task, row, prediction)?;
