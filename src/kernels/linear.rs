@@ -16,6 +16,9 @@ const OUTPUTS: usize = 48;
 /// Input columns of one backward item; a whole number of 32-blocks and of vectors. 576 and 1536 columns make an even
 /// number of items.
 const INPUTS: usize = 96;
+/// Summed rows that a backward item expands at a time: with its input columns 384 KiB, which a second-level cache keeps while
+/// all rows of dy pass over them.
+const ROWS: usize = 1024;
 
 /// One product of a [`forward`] call.
 pub(crate) struct Output<'a> {
@@ -91,25 +94,31 @@ pub(crate) fn backward(
     compute.threads.run(k.div_ceil(width), |item| {
         let start = item * width;
         let count = width.min(k - start);
-        for (i, (weight, dy)) in inputs.iter().enumerate() {
-            with_scratch(weight.rows() * count, |scratch| {
-                match weight.as_f32() {
-                    Some(values) => scratch
-                        .chunks_exact_mut(count)
-                        .zip(values.chunks_exact(k))
-                        .for_each(|(to, from)| to.copy_from_slice(&from[start..start + count])),
-                    None => expand(compute.isa, weight, 0, start, count, scratch),
-                }
+        let most = inputs.iter().map(|(weight, _)| weight.rows()).fold(0, usize::max).min(ROWS);
+        with_scratch(most * count, |scratch| {
+            let mut accumulate = accumulate;
+            for (weight, dy) in inputs {
                 let n = weight.rows();
-                let a = View { data: dy.as_ptr(), row: n, column: 1 };
-                let b = View { data: scratch.as_ptr(), row: count, column: 1 };
-                let accumulate = accumulate || i > 0;
-                let product = Product { shape: (m, count, n), a, b, c: dx.at(start), ldc: k, accumulate };
-                // SAFETY: `isa` was checked; dy has m x n, the scratch n x count and dx m x k values; no other item
-                // writes columns start..start + count of dx.
-                unsafe { matmul::panel(compute.isa, product) }
-            });
-        }
+                for first in (0..n).step_by(ROWS) {
+                    let rows = ROWS.min(n - first);
+                    let scratch = &mut scratch[..rows * count];
+                    match weight.as_f32() {
+                        Some(values) => scratch
+                            .chunks_exact_mut(count)
+                            .zip(values[first * k..].chunks_exact(k))
+                            .for_each(|(to, from)| to.copy_from_slice(&from[start..start + count])),
+                        None => expand(compute.isa, weight, first, start, count, scratch),
+                    }
+                    let a = View { data: dy[first..].as_ptr(), row: n, column: 1 };
+                    let b = View { data: scratch.as_ptr(), row: count, column: 1 };
+                    let product = Product { shape: (m, count, rows), a, b, c: dx.at(start), ldc: k, accumulate };
+                    // SAFETY: `isa` was checked; dy has m x n, the scratch rows x count and dx m x k values; no other item
+                    // writes columns start..start + count of dx.
+                    unsafe { matmul::panel(compute.isa, product) }
+                    accumulate = true;
+                }
+            }
+        });
     });
 }
 
