@@ -604,7 +604,7 @@ typedef struct {
 #define SUPMER_WEIGHTS_STORED 1
 
 /**
- * Expanded once to 32-bit numbers when loading: a little faster, four bytes a weight.
+ * Expanded once to 32-bit numbers when loading: four bytes a weight, and no faster than 4-bit weights as stored.
  */
 #define SUPMER_WEIGHTS_EXPANDED 2
 
@@ -1157,12 +1157,14 @@ typedef struct {
      */
     uint32_t batch_size;
     /**
-     * Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` replace it.
+     * Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` that
+     * the prompt starts from replace it; with `start_text` and a bundle, 0 is the bundle's.
      */
     uint32_t prompt_length;
     /**
      * Most tokens of a filled template; longer ones are cut inside their longest field. At most
-     * 16,777,216 (default 256); with a T5 at most 16,384.
+     * 16,777,216 (default 256); with the prompt's rows and the longest verbalizer it has to fit into the model's context, that
+     * of a T5 being 16,384.
      */
     uint32_t max_tokens;
     /**
@@ -1301,7 +1303,7 @@ typedef struct {
      */
     uint64_t weights_bytes;
     /**
-     * Intermediate results of an adaptation: of a step and of scoring held-out examples.
+     * Intermediate results of an adaptation: of a step, of scoring held-out examples and of fitting label heads.
      */
     uint64_t adapt_bytes;
     /**
@@ -1499,8 +1501,8 @@ supmer_status supmer_predict_mixed(const supmer_model *model,
  */
 
 /**
- * How to train. 0 (or NULL) in a field is the default for the model's family: for decoder-only models the recipe of the
- * bundle that is shipped, for T5 what was published.
+ * How to train. 0 (or NULL) in a field is the default for the model's family: for decoder-only models that of the bundle that is
+ * shipped (whose `encoder` is a MiniLM), for T5 what was published.
  */
 typedef struct {
     /**

@@ -71,7 +71,7 @@ cells() {
             cell "$task" "$seed" --methods supmer-no-psi --bundle "$bundle"
             cell "$task" "$seed" --methods text-init --init-text "$instruction" "${head[@]}" --at-steps 0,10
             cell "$task" "$seed" --methods prompt-tuning "${head[@]}"
-            cell "$task" "$seed" --methods minilm-logreg,in-context,zero-shot --encoder "$encoder"
+            cell "$task" "$seed" --methods minilm-logreg,in-context,zero-shot,majority --encoder "$encoder"
             for other in "$bundles"/*.supmer; do
                 name=$(basename "$other" .supmer)
                 case $name in smollm2-135m | '*') continue ;; esac

@@ -19,7 +19,7 @@ const HEAD_COPIES: usize = 24;
 pub struct MemoryEstimate {
     /// The model's weights, as they are held.
     pub weights: usize,
-    /// Intermediate results of an adaptation: of a step and of scoring held-out examples.
+    /// Intermediate results of an adaptation: of a step, of scoring held-out examples and of fitting label heads.
     pub adapt: usize,
     /// Intermediate results of predicting one text, the longest.
     pub predict: usize,

@@ -17,7 +17,7 @@ pub enum WeightMode {
     Auto,
     /// As in the file (mapped, usually quantized) and expanded a tile at a time into scratch: least memory.
     Stored,
-    /// Expanded once to f32 when loading; the file is let go: a little faster, four bytes a weight.
+    /// Expanded once to f32 when loading; the file is let go: four bytes a weight, and no faster than 4-bit weights as stored.
     Expanded,
 }
 

@@ -21,7 +21,7 @@ type Weights int32
 const (
 	WeightsAuto     Weights = C.SUPMER_WEIGHTS_AUTO     // as stored for GGUF files, expanded for model folders
 	WeightsStored   Weights = C.SUPMER_WEIGHTS_STORED   // as in the file, expanded piece by piece when used: least memory
-	WeightsExpanded Weights = C.SUPMER_WEIGHTS_EXPANDED // expanded once to 32-bit numbers: a little faster
+	WeightsExpanded Weights = C.SUPMER_WEIGHTS_EXPANDED // expanded once to 32-bit numbers, four bytes each
 )
 
 // Instructions is the instruction set that a model computes with.

@@ -61,7 +61,7 @@ struct Adaptation {
 struct MemoryEstimate {
     /// The model's weights.
     std::uint64_t weights_bytes;
-    /// Intermediate results of an adaptation: of a step and of scoring held-out examples.
+    /// Intermediate results of an adaptation: of a step, of scoring held-out examples and of fitting label heads.
     std::uint64_t adapt_bytes;
     /// Intermediate results of one prediction.
     std::uint64_t predict_bytes;

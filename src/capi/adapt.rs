@@ -59,10 +59,12 @@ pub struct supmer_adapt_options {
     pub steps: u32,
     /// Examples a step, at most 4,096 (default 8).
     pub batch_size: u32,
-    /// Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` replace it.
+    /// Rows of the prompt, at most 4,096 (default 20). Those of a bundle or of `start_adapter` that
+    /// the prompt starts from replace it; with `start_text` and a bundle, 0 is the bundle's.
     pub prompt_length: u32,
     /// Most tokens of a filled template; longer ones are cut inside their longest field. At most
-    /// 16,777,216 (default 256); with a T5 at most 16,384.
+    /// 16,777,216 (default 256); with the prompt's rows and the longest verbalizer it has to fit into the model's context, that
+    /// of a T5 being 16,384.
     pub max_tokens: u32,
     /// First learning rate of AdamW, 1e-8 to 100; falls to 0 over the steps (default 0.02, or what the
     /// bundle advises; for `SUPMER_ANSWER_LOSS_HEAD` without a bundle trials chose 0.003).

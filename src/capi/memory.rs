@@ -19,7 +19,7 @@ pub struct supmer_memory_estimate {
     pub struct_size: usize,
     /// The model's weights, as they are held. Those of a file are mapped: the system may drop and read them again.
     pub weights_bytes: u64,
-    /// Intermediate results of an adaptation: of a step and of scoring held-out examples.
+    /// Intermediate results of an adaptation: of a step, of scoring held-out examples and of fitting label heads.
     pub adapt_bytes: u64,
     /// Intermediate results of predicting one text.
     pub predict_bytes: u64,

@@ -57,7 +57,7 @@ pub type supmer_weights = i32;
 pub const SUPMER_WEIGHTS_AUTO: supmer_weights = 0;
 /// As in the file (mapped, usually quantized), expanded piece by piece when used: least memory.
 pub const SUPMER_WEIGHTS_STORED: supmer_weights = 1;
-/// Expanded once to 32-bit numbers when loading: a little faster, four bytes a weight.
+/// Expanded once to 32-bit numbers when loading: four bytes a weight, and no faster than 4-bit weights as stored.
 pub const SUPMER_WEIGHTS_EXPANDED: supmer_weights = 2;
 
 /// Which instructions of the processor a model's kernels use: one of `SUPMER_INSTRUCTIONS_...`. Results differ between

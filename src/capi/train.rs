@@ -21,8 +21,8 @@ use crate::error::{Result, Status, fail};
 use crate::runtime::{Cancel, Control};
 use crate::train::{PipelineOptions, StartOptions, train_bundle};
 
-/// How to train. 0 (or NULL) in a field is the default for the model's family: for decoder-only models the recipe of the
-/// bundle that is shipped, for T5 what was published.
+/// How to train. 0 (or NULL) in a field is the default for the model's family: for decoder-only models that of the bundle that is
+/// shipped (whose `encoder` is a MiniLM), for T5 what was published.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct supmer_train_options {

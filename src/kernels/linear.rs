@@ -16,8 +16,8 @@ const OUTPUTS: usize = 48;
 /// Input columns of one backward item; a whole number of 32-blocks and of vectors. 576 and 1536 columns make an even
 /// number of items.
 const INPUTS: usize = 96;
-/// Summed rows that a backward item expands at a time: with its input columns 384 KiB, which a second-level cache keeps while
-/// all rows of dy pass over them.
+/// Summed rows that a backward item expands at a time: with 96 input columns 384 KiB, which a second-level cache keeps
+/// while all rows of dy pass over them.
 const ROWS: usize = 1024;
 
 /// One product of a [`forward`] call.

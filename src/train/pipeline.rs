@@ -50,7 +50,8 @@ pub struct PipelineOptions {
 }
 
 impl PipelineOptions {
-    /// The default for `backbone`: as published for T5; for a decoder-only network the recipe of the bundle that is shipped.
+    /// The default for `backbone`: as published for T5; for a decoder-only network that of the bundle that is shipped, whose
+    /// encoder is a MiniLM.
     pub fn for_backbone(backbone: &dyn Backbone) -> Self {
         let (tasks, text, validation_tasks) = match is_t5(backbone) {
             true => (AnchorOptions::default(), None, 4),

@@ -118,20 +118,21 @@ fn eval_compares_many_methods_and_keeps_their_cells_for_the_page_of_results() {
     let named = format!("second={b}");
     let mut line = vec!["--shots", "2", "--seeds", "13,21", "--max-test", "9", "--max-tokens", "24", "--cells", &cells];
     line.extend(["--bundle", &a, "--bundle", &named, "--at-steps", "0,3,99"]);
-    let methods = "zero-shot,in-context,text-init,prompt-tuning,supmer,supmer:second,supmer-no-psi:second";
+    let methods = "majority,zero-shot,in-context,text-init,prompt-tuning,supmer,supmer:second,supmer-no-psi:second";
     assert_success(&scratch.eval(&[line.as_slice(), &["--methods", methods, "--steps", "6"]].concat()));
     let results = parsed(&scratch.read("results.json"));
     let method = |name: &str| results["methods"].as_array().unwrap().iter().find(|m| m["name"] == name).unwrap();
     assert_ne!(method("supmer")["bundle"], method("supmer:second")["bundle"]);
     assert_eq!(method("supmer:second")["bundle"], method("supmer-no-psi:second")["bundle"]);
     assert_eq!(method("text-init")["settings"]["prompt_start"], "text");
-    assert_eq!(method("text-init")["init_text"], "Classify the text as negative, positive:");
+    assert_eq!(method("text-init")["init_text"], "Classify the text as {labels}:", "as every task's cells have it");
+    assert!(method("majority")["accuracy"]["mean"].as_f64() >= Some(0.5), "{results}");
     assert_eq!(method("prompt-tuning")["settings"]["prompt_length"], 20);
     let steps =
         |name: &str| method(name)["accuracy_at_steps"].as_object().map(|s| s.keys().cloned().collect::<Vec<_>>());
     assert_eq!(steps("supmer").unwrap(), ["0", "3"]);
     assert_eq!(steps("in-context"), None);
-    assert_eq!(std::fs::read_dir(&cells).unwrap().count(), 6 * 2 + 1);
+    assert_eq!(std::fs::read_dir(&cells).unwrap().count(), 6 * 2 + 2);
 
     let more = [line.as_slice(), &["--methods", "supmer", "--steps", "6"]].concat();
     let again = scratch.eval(&more);
@@ -140,12 +141,14 @@ fn eval_compares_many_methods_and_keeps_their_cells_for_the_page_of_results() {
     let deeper = scratch.eval(&[more.as_slice(), &["--at-steps", "6"]].concat());
     assert_success(&deeper);
     assert!(!stderr(&deeper).contains("kept results"), "{}", stderr(&deeper));
-    assert_eq!(std::fs::read_dir(&cells).unwrap().count(), 6 * 2 + 1);
+    assert_eq!(std::fs::read_dir(&cells).unwrap().count(), 6 * 2 + 2);
 
     let page = scratch.path("RESULTS.md");
-    assert_success(&supmer(&["results", "--cells", &cells, "--out", &page]));
+    let made = supmer(&["results", "--cells", &cells, "--out", &page, "--json"]);
+    assert_success(&made);
+    assert_eq!(parsed(&stdout(&made)), json!({ "out": page, "cells": 14, "unfinished": [] }));
     let text = scratch.read("RESULTS.md");
-    for part in ["| reviews |", "## Difference to prompt-tuning", "| supmer:second | 2 | 6 |", "## Spread over seeds"] {
+    for part in ["| reviews |", "## Difference to prompt-tuning", "| supmer:second | 6 |", "## Spread over seeds"] {
         assert!(text.contains(part), "{part} is missing:\n{text}");
     }
     let unknown = supmer(&["results", "--cells", &cells, "--out", &page, "--method", "supmer:third"]);

@@ -30,10 +30,11 @@ use crate::console::Console;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    the work failed (memory limit, full disk, internal error)
+  1    the work failed (memory limit, internal error)
   2    wrong usage: an option is unknown, missing or out of range
-  3    an input cannot be used: a missing or damaged file, a bad task, row or adapter
-  130  stopped by Ctrl-C or SIGTERM; files that were to be written are as they were before (train has saved its
+  3    an input cannot be used: a missing or damaged file, a bad task, row or adapter, numbers that are not finite;
+       or a file cannot be read or written
+  130  stopped by Ctrl-C, SIGTERM or SIGHUP; files that were to be written are as they were before (train has saved its
        checkpoint, eval its finished cells)";
 
 /// Adapt a frozen small language model from a few labelled examples, and predict with it.

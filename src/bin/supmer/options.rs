@@ -52,7 +52,7 @@ pub enum Weights {
     Auto,
     /// As in the file, expanded a tile at a time: least memory
     Stored,
-    /// Expanded once to f32: a little faster, four bytes a weight
+    /// Expanded once to f32: four bytes a weight, no faster than 4-bit weights as stored
     Expanded,
 }
 

@@ -33,6 +33,13 @@ impl Summary {
     }
 }
 
+/// The middle of the sorted `values`, of two middle ones their mean; none without any.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = &values[values.len().saturating_sub(1) / 2..values.len() / 2 + usize::from(!values.is_empty())];
+    (!middle.is_empty()).then(|| Summary::of(middle).mean)
+}
+
 /// The 95% percentile interval of the mean of `table` (tasks x seeds, none empty), both drawn anew with replacement
 /// (Efron and Tibshirani 1993, chapter 13): what other tasks of these kinds and other seeds might have given. One draw of
 /// seeds holds for all drawn tasks, since a seed means the same start and order on each.
@@ -83,6 +90,15 @@ mod tests {
     fn one_value_has_no_spread_and_equal_values_have_none_to_speak_of() {
         assert_eq!(Summary::of(&[0.5]), Summary { mean: 0.5, std: None, ci95: None });
         assert_eq!(Summary::of(&[0.5, 0.5]).ci95, Some(0.0));
+    }
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_middle_two() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), Some(3.0));
     }
 
     #[test]

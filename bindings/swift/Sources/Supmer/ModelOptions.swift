@@ -8,7 +8,7 @@ public struct ModelOptions: Sendable {
         case automatic = 0
         /// As in the file (usually quantized), expanded piece by piece when used: least memory.
         case stored = 1
-        /// Expanded once to 32-bit numbers when loading: a little faster, four bytes a weight.
+        /// Expanded once to 32-bit numbers when loading: four bytes a weight, and no faster than 4-bit weights as stored.
         case expanded = 2
     }
 

@@ -1,10 +1,12 @@
 //! One finished (task, method, seed, settings) of an evaluation, kept on the disk and never measured again.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use supmer::backbone::Fingerprint;
 
@@ -65,6 +67,15 @@ impl Cell {
     /// How many rows it was tested on.
     pub fn test_rows(&self) -> usize {
         self.settings["test_rows"].as_u64().map_or(0, |rows| rows as usize)
+    }
+
+    /// Whether all numbers are such as an evaluation gives, and method and seed those of the settings.
+    fn is_sound(&self) -> bool {
+        let scores = [self.accuracy, self.macro_f1, self.calibration_error];
+        let named = self.settings["method"] == json!(self.method) && self.settings["seed"] == json!(self.seed);
+        named
+            && scores.iter().chain(self.accuracy_at_steps.values()).all(|score| (0.0..=1.0).contains(score))
+            && [self.adapt_seconds, self.predict_seconds].iter().all(|seconds| (0.0..1e9).contains(seconds))
     }
 }
 
@@ -146,16 +157,16 @@ impl Cells {
 
 /// The cell of the file `path`; none where it is missing or damaged.
 pub fn read(path: &Path) -> Option<Cell> {
-    if path.metadata().ok()?.len() > MAX_BYTES {
+    if !path.metadata().is_ok_and(|file| file.is_file() && file.len() <= MAX_BYTES) {
         return None;
     }
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    let mut bytes = Vec::new();
+    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    serde_json::from_slice(&bytes).ok().filter(Cell::is_sound)
 }
 
 #[cfg(test)]
 pub mod tests {
-    use serde_json::json;
-
     use super::*;
 
     pub fn cell(method: &str, seed: u64, accuracy: f64) -> Cell {
@@ -165,7 +176,7 @@ pub mod tests {
             seed: Some(seed),
             trial: false,
             key: "0".repeat(64),
-            settings: json!({ "shots": 16, "test_rows": 2 }),
+            settings: json!({ "method": method, "seed": seed, "shots": 16, "test_rows": 2 }),
             accuracy,
             macro_f1: accuracy,
             calibration_error: 0.125,
@@ -210,6 +221,15 @@ pub mod tests {
         let path = folder.path().join(place.file_name());
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        assert!(cells.kept(&place).is_none());
+        for (kept, at_step) in [(0.5, 1.5), (f64::NAN, 0.5), (-0.5, 0.5)] {
+            let accuracy_at_steps = BTreeMap::from([(10, at_step)]);
+            let broken = Cell { accuracy_at_steps, ..cell("zero-shot", 13, kept) };
+            cells.keep(&place, &Cell { key: place.key.clone(), ..broken }).unwrap();
+            assert!(cells.kept(&place).is_none(), "{kept}, {at_step}");
+        }
+        let renamed = Cell { method: "supmer".to_owned(), ..cell("zero-shot", 13, 0.5) };
+        cells.keep(&place, &Cell { key: place.key.clone(), ..renamed }).unwrap();
         assert!(cells.kept(&place).is_none());
     }
 }

@@ -72,6 +72,8 @@ struct Bench<'a> {
 
 /// What learns.
 enum Learner {
+    /// Nobody.
+    Nobody,
     /// The language model.
     Model(Arc<Model>),
     /// A classifier on embeddings; its encoder's digest goes into the settings.
@@ -80,6 +82,7 @@ enum Learner {
 }
 
 /// What one seed gives.
+#[derive(Default)]
 struct Solved {
     probabilities: Vec<Vec<f32>>,
     accuracy_at_steps: BTreeMap<usize, f64>,
@@ -93,6 +96,7 @@ impl<'a> Bench<'a> {
     fn set_up(method: &'a Method, arguments: &'a Arguments, plan: &'a Plan, console: &'a Console) -> Outcome<Self> {
         let bundle = bundles::load(method, &arguments.bundles)?;
         let learner = match &arguments.encoder {
+            _ if *method == Method::Majority => Learner::Nobody,
             #[cfg(feature = "train")]
             Some(folder) if *method == Method::MinilmLogreg => {
                 Learner::Embeddings(Box::new(MinilmLogreg::open(folder, plan, arguments.model.threads)?))
@@ -119,6 +123,7 @@ impl<'a> Bench<'a> {
             settings["shots"] = json!(plan.shots);
         }
         match &self.learner {
+            Learner::Nobody => {}
             Learner::Model(model) => {
                 settings["backbone"] = json!(model.backbone().fingerprint());
                 settings["weights"] = json!(arguments.model.weights.name());
@@ -134,7 +139,7 @@ impl<'a> Bench<'a> {
             settings["context_examples"] = json!(arguments.context_examples);
         }
         if *method == &Method::TextInit {
-            settings["init_text"] = json!(arguments.init_text(&plan.task));
+            settings["init_text"] = json!(arguments.init_text);
         }
         if let Some(options) = self.options(seed) {
             settings["adapt"] = short_json(&Settings::from(&options))?;
@@ -152,7 +157,7 @@ impl<'a> Bench<'a> {
                 Some(AdaptOptions { start: self.arguments.init_text_start(&self.plan.task), ..options })
             }
             Method::SupmerNoPsi(_) => Some(AdaptOptions { regularize: false, ..options }),
-            Method::ZeroShot | Method::InContext | Method::MinilmLogreg => None,
+            Method::Majority | Method::ZeroShot | Method::InContext | Method::MinilmLogreg => None,
         }
     }
 
@@ -177,8 +182,7 @@ impl<'a> Bench<'a> {
         let with_probabilities = had_probabilities || self.arguments.predictions.is_some();
         let backbone = match &self.learner {
             Learner::Model(model) => Some(model.backbone().fingerprint().clone()),
-            #[cfg(feature = "train")]
-            Learner::Embeddings(_) => None,
+            _ => None,
         };
         Ok(Cell {
             task: place.task.clone(),
@@ -204,17 +208,20 @@ impl<'a> Bench<'a> {
 
     fn solve(&self, seed: Option<u64>, at_steps: Vec<usize>) -> Outcome<Solved> {
         let model = match &self.learner {
+            Learner::Nobody => {
+                let probabilities = vec![self.plan.label_shares(); self.plan.test.len()];
+                return Ok(Solved { probabilities, ..Solved::default() });
+            }
             Learner::Model(model) => model,
             #[cfg(feature = "train")]
             Learner::Embeddings(embeddings) => {
                 let fitted = embeddings.fit(self.plan, &self.plan.split(seed.unwrap_or_default()))?;
                 return Ok(Solved {
                     probabilities: fitted.probabilities,
-                    accuracy_at_steps: BTreeMap::new(),
                     adapt_seconds: fitted.fit_seconds,
                     predict_seconds: fitted.test_seconds,
                     chosen: BTreeMap::from([("strength".to_owned(), fitted.strength)]),
-                    warnings: Vec::new(),
+                    ..Solved::default()
                 });
             }
         };

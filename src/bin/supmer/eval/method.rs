@@ -7,6 +7,8 @@ use std::str::FromStr;
 /// A way to solve the task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// The label that most test rows have, for every row: what no learner is told, and a floor for all.
+    Majority,
     /// The model as it is.
     ZeroShot,
     /// Labelled examples as text in front of every row.
@@ -29,7 +31,7 @@ pub enum Method {
 pub type BundleName = Option<String>;
 
 /// The names that [`Method::from_str`] takes, for messages.
-const NAMES: &str = "zero-shot, in-context, prompt-tuning, prompt-tuning-all-rows, text-init, supmer[:NAME], \
+const NAMES: &str = "majority, zero-shot, in-context, prompt-tuning, prompt-tuning-all-rows, text-init, supmer[:NAME], \
                      supmer-no-psi[:NAME], minilm-logreg";
 
 impl Method {
@@ -43,13 +45,14 @@ impl Method {
 
     /// Whether a seed changes anything: the drawn examples, the start or the batches.
     pub fn has_seeds(&self) -> bool {
-        *self != Method::ZeroShot
+        !matches!(self, Method::Majority | Method::ZeroShot)
     }
 }
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Method::Majority => "majority",
             Method::ZeroShot => "zero-shot",
             Method::InContext => "in-context",
             Method::PromptTuning => "prompt-tuning",
@@ -78,6 +81,7 @@ impl FromStr for Method {
         match (kind, &name) {
             ("supmer", _) => Ok(Method::Supmer(name)),
             ("supmer-no-psi", _) => Ok(Method::SupmerNoPsi(name)),
+            ("majority", None) => Ok(Method::Majority),
             ("zero-shot", None) => Ok(Method::ZeroShot),
             ("in-context", None) => Ok(Method::InContext),
             ("prompt-tuning", None) => Ok(Method::PromptTuning),

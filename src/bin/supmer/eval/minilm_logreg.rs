@@ -1,4 +1,4 @@
-//! What a buyer has already: sentence embeddings of MiniLM with logistic regression.
+//! What one has already: sentence embeddings of MiniLM with logistic regression.
 
 use std::path::Path;
 use std::time::Instant;

@@ -32,6 +32,7 @@ use crate::options::{AdaptArguments, ModelArguments};
 
 const METHODS: &str = "\
 Methods:
+  majority                the label that most test rows have for every row, which no learner is told: a floor
   zero-shot               the model as it is
   in-context              labelled examples as text in front of every row; the dev rows choose how many
   prompt-tuning           a soft prompt adapted from vocabulary rows
@@ -107,15 +108,10 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The text that `text-init` starts from on `task`.
-    fn init_text(&self, task: &Task) -> String {
-        let names: Vec<&str> = task.labels().iter().map(|label| label.name.as_str()).collect();
-        self.init_text.replace("{labels}", &names.join(", "))
-    }
-
-    /// [`Arguments::init_text`] as a start.
+    /// What `text-init` starts from on `task`.
     fn init_text_start(&self, task: &Task) -> PromptStart {
-        PromptStart::Text(self.init_text(task))
+        let names: Vec<&str> = task.labels().iter().map(|label| label.name.as_str()).collect();
+        PromptStart::Text(self.init_text.replace("{labels}", &names.join(", ")))
     }
 }
 

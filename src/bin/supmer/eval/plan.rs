@@ -92,6 +92,12 @@ impl Plan {
         split(&classes, self.task.labels().len(), self.shots, seed)
     }
 
+    /// The share of the test rows that has each label.
+    pub fn label_shares(&self) -> Vec<f32> {
+        let share = |label| self.gold.iter().filter(|gold| **gold == label).count() as f32 / self.gold.len() as f32;
+        (0..self.task.labels().len()).map(share).collect()
+    }
+
     /// Positions of the gold labels of the rows at `positions`.
     pub fn classes(&self, positions: &[usize]) -> Vec<usize> {
         positions.iter().map(|&i| class_of(&self.task, &self.pool[i])).collect()

@@ -9,8 +9,8 @@ pub struct Comparison {
     pub per_task: Vec<(String, Summary)>,
     /// Of the means over tasks, over seeds.
     pub overall: Summary,
-    /// 95% interval of the overall mean over other tasks and seeds.
-    pub bootstrap: (f64, f64),
+    /// 95% interval of the overall mean over other tasks and seeds; none without two of each.
+    pub bootstrap: Option<(f64, f64)>,
     /// Seeds that both methods ran on all tasks they share.
     pub seeds: usize,
 }
@@ -34,7 +34,7 @@ impl Comparison {
         Some(Self {
             per_task,
             overall: Summary::of(&task_means(&table)),
-            bootstrap: bootstrap(&table),
+            bootstrap: (tasks.len() > 1 && seeds.len() > 1).then(|| bootstrap(&table)),
             seeds: seeds.len(),
         })
     }
@@ -71,7 +71,9 @@ mod tests {
         // Per seed 0.05 and 0.15: mean 0.1, half width 12.706 * 0.0707 / sqrt(2).
         assert!((compared.overall.mean - 0.1).abs() < 1e-12);
         assert!((compared.overall.ci95.unwrap() - 0.6353).abs() < 1e-4);
-        assert!(compared.bootstrap.0 > -1e-9 && compared.bootstrap.1 < 0.2 + 1e-9);
+        assert!(compared.bootstrap.is_some_and(|(low, high)| low > -1e-9 && high < 0.2 + 1e-9));
         assert!(Comparison::of(&scores, "supmer", "zero-shot").is_none());
+        add(&mut scores, "in-context", &[("x", 1, 0.5), ("y", 1, 0.5)]);
+        assert!(Comparison::of(&scores, "supmer", "in-context").unwrap().bootstrap.is_none(), "one seed");
     }
 }

@@ -33,15 +33,19 @@ impl Curve {
         (!accuracies.is_empty()).then_some(Self { seeds, accuracies })
     }
 
-    /// Mean accuracy of `method` over all tasks and the seeds of this curve; none where a cell is missing.
-    pub fn accuracy_of(&self, scores: &Scores, method: &str) -> Option<f64> {
-        let mut accuracies = Vec::new();
+    /// Mean accuracy that `method` has in the end over all tasks and the seeds of this curve: that of what the dev rows
+    /// keep, or of what is learned last where all its cells tested that, whichever is more. None where a cell is missing.
+    pub fn end_of(&self, scores: &Scores, method: &str) -> Option<f64> {
+        let (mut kept, mut last) = (Vec::new(), Vec::new());
         for seed in &self.seeds {
             for task in scores.tasks() {
-                accuracies.push(scores.cell(method, task, *seed)?.accuracy);
+                let cell = scores.cell(method, task, *seed)?;
+                kept.push(cell.accuracy);
+                last.extend(cell.accuracy_at_steps.values().next_back());
             }
         }
-        Some(accuracies.iter().sum::<f64>() / accuracies.len() as f64)
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        Some(if last.len() == kept.len() { mean(&kept).max(mean(&last)) } else { mean(&kept) })
     }
 
     /// The first of the steps that reaches the accuracy `goal`.
@@ -86,15 +90,24 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_averaged_over_the_seeds_of_the_curve() {
+    fn the_end_of_another_method_is_averaged_over_the_seeds_of_the_curve() {
         let mut scores = Scores::default();
         add(&mut scores, "reviews", 13, &[(0, 0.25)]);
         add(&mut scores, "reviews", 21, &[(0, 0.25)]);
         let curve = Curve::of(&scores, "supmer").unwrap();
         scores.add(cell("prompt-tuning", 13, 0.5)).unwrap();
         scores.add(cell("prompt-tuning", 42, 0.0)).unwrap();
-        assert_eq!(curve.accuracy_of(&scores, "prompt-tuning"), None);
+        assert_eq!(curve.end_of(&scores, "prompt-tuning"), None);
         scores.add(cell("prompt-tuning", 21, 0.75)).unwrap();
-        assert_eq!(curve.accuracy_of(&scores, "prompt-tuning"), Some(0.625));
+        assert_eq!(curve.end_of(&scores, "prompt-tuning"), Some(0.625));
+    }
+
+    #[test]
+    fn the_end_is_the_better_of_what_is_kept_and_what_is_learned_last() {
+        for (last, end) in [(0.75, 0.75), (0.25, 0.5)] {
+            let mut scores = Scores::default();
+            add(&mut scores, "reviews", 13, &[(0, 1.0), (50, last)]);
+            assert_eq!(Curve::of(&scores, "supmer").unwrap().end_of(&scores, "supmer"), Some(end));
+        }
     }
 }

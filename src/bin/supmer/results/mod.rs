@@ -9,6 +9,7 @@ mod trials;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use self::scores::Scores;
 use self::trials::Trials;
@@ -49,6 +50,11 @@ pub fn run(arguments: &Arguments, console: &Console) -> Outcome<()> {
     }
     let page = page::write(&scores, &trials, &arguments.method, &arguments.baselines);
     files::write(&arguments.out, page.as_bytes())?;
-    console.note(&format!("wrote {} from {} cells", arguments.out.display(), scores.all().count()));
+    let cells = scores.all().count();
+    console.note(&format!("wrote {} from {cells} cells", arguments.out.display()));
+    if console.json {
+        let unfinished = scores.unfinished();
+        console.print_json(&json!({ "out": arguments.out, "cells": cells, "unfinished": unfinished }))?;
+    }
     Ok(())
 }

@@ -11,10 +11,12 @@ use super::scores::Scores;
 use super::trials::Trials;
 use crate::console::human_bytes;
 use crate::eval::cell::Cell;
-use crate::statistics::{RESAMPLES, Summary};
+use crate::statistics::{RESAMPLES, Summary, median};
 
 /// The baseline that the page's advice is drawn from.
 const ENCODER: &str = "minilm-logreg";
+/// What a method has to be above to have learned anything.
+const FLOOR: &str = "majority";
 /// What stands where there is no number.
 pub const NONE: &str = "-";
 
@@ -34,18 +36,27 @@ fn introduction(scores: &Scores) -> String {
     let models: BTreeSet<&str> =
         scores.all().filter_map(|cell| cell.backbone.as_ref()).map(|backbone| backbone.shape.as_str()).collect();
     let products = distinct(scores.all(), "products");
-    let sizes: BTreeSet<usize> = scores.all().map(Cell::test_rows).collect();
-    let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    let rows = scores.all().map(Cell::test_rows).max().unwrap_or(0);
+    let floor = if scores.methods().contains(&FLOOR) {
+        format!(" {FLOOR} gives every row the label that most test rows have, which no method is told.")
+    } else {
+        String::new()
+    };
+    let unfinished = match scores.unfinished() {
+        [] => String::new(),
+        some => format!("\nLeft out, since not measured on every task yet: {}.\n", some.join(", ")),
+    };
     format!(
         "# Results\n\nWritten by `supmer results` from the cells of `supmer eval`; change nothing by hand.\n\n\
-         {shots} train and {shots} dev examples of each class, {} tasks, at most {} test rows each. The dev examples choose \
+         {shots} train and {shots} dev examples of each class, {} tasks, at most {rows} test rows each. The dev examples choose \
          which prompt is kept; a label head and {ENCODER} are fitted to them as well in the end, so these learn from twice \
          the examples that a prompt with label words learns from, unless that has all rows. Model: {}; its products: \
-         {products}. All numbers in percent unless said otherwise; ± is half the 95% t interval over seeds. Every method has \
-         one setting for all tasks.\n",
+         {products}. All numbers in percent unless said otherwise; ± is half the 95% t interval over seeds, which does not know that \
+         other test rows would give another accuracy too ({rows} rows: a standard error of up to {:.1} points). Every method \
+         has one setting for all tasks.{floor}\n{unfinished}",
         scores.tasks().len(),
-        sizes.last().map_or(NONE, String::as_str),
         models.into_iter().collect::<Vec<_>>().join(", "),
+        50.0 / (rows.max(1) as f64).sqrt(),
     )
 }
 
@@ -62,21 +73,36 @@ fn accuracies(scores: &Scores) -> String {
     table.row("macro F1, mean over tasks", methods.iter().map(f1));
     let error = |method: &&str| overall_mean(scores, method, |cell| cell.calibration_error, 3);
     table.row("calibration error, mean over tasks", methods.iter().map(error));
+    let seeds = |method: &&str| match seeds_of(scores, method) {
+        0 => NONE.to_owned(),
+        count => count.to_string(),
+    };
+    table.row("seeds", methods.iter().map(seeds));
     table.text
 }
 
 fn settings(scores: &Scores) -> String {
-    let names = ["Method", "Seeds", "Steps", "Learning rate", "Loss over", "Batch", "Prompt rows", "Start", "Bundle"];
+    let names = [
+        "Method",
+        "Steps",
+        "Learning rate",
+        "Loss over",
+        "Batch",
+        "Prompt rows",
+        "Start",
+        "Dev scores every",
+        "Bundle",
+    ];
     let mut table = Table::new("## Settings\n", names);
     for method in scores.methods() {
-        let seeds: BTreeSet<u64> = scores.of_method(method).filter_map(|cell| cell.seed).collect();
         let adapt = scores.of_method(method).find_map(|cell| cell.settings.get("adapt"));
         let of = |name: &str| adapt.and_then(|adapt| adapt.get(name)).map_or(NONE.to_owned(), plain);
         let bundle = scores.of_method(method).find_map(|cell| cell.settings.get("bundle")?.as_str());
-        let adapted = ["steps", "learning_rate", "answer_loss", "batch_size", "prompt_length", "prompt_start"].map(of);
-        let seeds = if seeds.is_empty() { NONE.to_owned() } else { seeds.len().to_string() };
+        let adapted =
+            ["steps", "learning_rate", "answer_loss", "batch_size", "prompt_length", "prompt_start", "eval_every"]
+                .map(of);
         let bundle = bundle.map_or(NONE.to_owned(), |digest| digest.chars().take(12).collect());
-        table.row(method, std::iter::once(seeds).chain(adapted).chain([bundle]));
+        table.row(method, adapted.into_iter().chain([bundle]));
     }
     table.text
 }
@@ -84,7 +110,7 @@ fn settings(scores: &Scores) -> String {
 fn differences(scores: &Scores, baseline: &str) -> String {
     let title = format!(
         "## Difference to {baseline}\n\nPoints of accuracy on the mean over the tasks that both were measured on, paired by seed. Beside the t interval \
-         over seeds stands the bootstrap over tasks and seeds ({RESAMPLES} resamples).\n"
+         over seeds stands the bootstrap over tasks and seeds ({RESAMPLES} resamples), which has no correction for few of them.\n"
     );
     let names =
         ["Method", "Tasks", "Seeds", "Difference", "95% interval over seeds", "95% interval over tasks and seeds"];
@@ -93,7 +119,10 @@ fn differences(scores: &Scores, baseline: &str) -> String {
         if let Some(Comparison { per_task, overall, bootstrap, seeds }) = Comparison::of(scores, method, baseline) {
             let half = |half| range(overall.mean - half, overall.mean + half);
             let counts = [per_task.len(), seeds].map(|count| count.to_string());
-            let intervals = [overall.ci95.map_or(NONE.to_owned(), half), range(bootstrap.0, bootstrap.1)];
+            let intervals = [
+                overall.ci95.map_or(NONE.to_owned(), half),
+                bootstrap.map_or(NONE.to_owned(), |(low, high)| range(low, high)),
+            ];
             table.row(method, counts.into_iter().chain([points(overall.mean)]).chain(intervals));
         }
     }
@@ -116,17 +145,19 @@ fn per_task(scores: &Scores, method: &str, baselines: &[String]) -> String {
 }
 
 fn spread(scores: &Scores) -> String {
-    let title = "## Spread over seeds\n\nStandard deviation over seeds: of a task's accuracy, mean over tasks; and of the \
-                 mean over tasks.\n";
+    let title = "## Spread over seeds\n\nStandard deviation over seeds: of a task's accuracy, root of the mean variance over tasks; \
+                 and of the mean over tasks.\n";
     let mut table = Table::new(title, ["Method", "Seeds", "One task", "Mean over tasks"]);
     for method in scores.methods() {
-        let of_task = |task: &&str| values(scores.cells(method, task), |cell| cell.accuracy)?.std;
-        let spreads: Option<Vec<f64>> = scores.tasks().iter().map(of_task).collect();
+        let of_task = |task: &&str| values(scores.cells(method, task), |cell| cell.accuracy)?.std.map(|std| std * std);
+        let variances: Option<Vec<f64>> = scores.tasks().iter().map(of_task).collect();
         let of_mean = overall(scores, method, |cell| cell.accuracy).and_then(|summary| summary.std);
-        if let (Some(spreads), Some(of_mean)) = (spreads, of_mean) {
-            let one = 100.0 * Summary::of(&spreads).mean;
-            let seeds = scores.common_seeds(&[method], &scores.tasks()).len();
-            table.row(method, [seeds.to_string(), format!("{one:.2}"), format!("{:.2}", 100.0 * of_mean)]);
+        if let (Some(variances), Some(of_mean)) = (variances, of_mean) {
+            let one = 100.0 * Summary::of(&variances).mean.sqrt();
+            table.row(
+                method,
+                [seeds_of(scores, method).to_string(), format!("{one:.2}"), format!("{:.2}", 100.0 * of_mean)],
+            );
         }
     }
     table.text_if_filled()
@@ -146,25 +177,28 @@ fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
     }
     let text = table.text_if_filled();
     let Some((_, curve)) = curves.iter().find(|(name, _)| *name == method) else { return text };
-    let Some(goal) = curve.accuracy_of(scores, baseline) else { return text };
+    let Some(goal) = curve.end_of(scores, baseline) else { return text };
     let when = match curve.first_to_reach(goal) {
         Some(step) => format!("at the latest after {step} steps"),
         None => "at none of these steps".to_owned(),
     };
     let goal = 100.0 * goal;
-    format!("{text}\n{method} reaches the final accuracy of {baseline} with the same seeds ({goal:.1}) {when}.\n")
+    format!(
+        "{text}\n{method} reaches what {baseline} has in the end with the same seeds ({goal:.1}, of the prompts that the dev \
+         rows keep or of the last ones, whichever is more) {when}.\n"
+    )
 }
 
 fn cost(scores: &Scores) -> String {
-    let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, median over tasks \
-                 and seeds, with so many threads (0 = every core) and beside whatever else ran, so that only large \
+    let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, mean over tasks of \
+                 the median over seeds, with so many threads (0 = every core) and beside whatever else ran, so that only large \
                  differences mean something; the peak is the largest of a process.\n";
     let names = ["Method", "Adaptation, s", "100 predictions, s", "Peak memory", "Threads"];
     let mut table = Table::new(title, names);
     for method in scores.methods() {
-        let adapt = median_seconds(scores, method, |cell| cell.adapt_seconds);
+        let adapt = seconds(scores, method, |cell| cell.adapt_seconds);
         let per_row = |cell: &Cell| 100.0 * cell.predict_seconds / cell.test_rows().max(1) as f64;
-        let predict = median_seconds(scores, method, per_row);
+        let predict = seconds(scores, method, per_row);
         let peak = scores.of_method(method).map(|cell| cell.peak_bytes).max().unwrap_or(0);
         let threads: BTreeSet<usize> = scores.of_method(method).map(|cell| cell.threads).collect();
         let threads: Vec<String> = threads.iter().map(ToString::to_string).collect();
@@ -180,11 +214,15 @@ fn advice(scores: &Scores, method: &str) -> String {
          points of accuracy, paired by seed.\n"
     );
     let mut table = Table::new(&title, ["Task", "Difference"]);
-    let [mut worse, mut better, mut open] = [Vec::new(), Vec::new(), Vec::new()];
+    let accuracy = |method: &str, task: &str| values(scores.cells(method, task), |cell| cell.accuracy).map(|a| a.mean);
+    let [mut worse, mut better, mut open, mut untaught] = [const { Vec::new() }; 4];
     for (task, difference) in &compared.per_task {
         table.row(task, [signed(*difference)]);
         let half = difference.ci95.unwrap_or(f64::INFINITY);
+        let floor = accuracy(FLOOR, task);
+        let is_floored = |method| floor.is_some_and(|floor| accuracy(method, task).is_some_and(|mean| mean <= floor));
         let side = match difference.mean {
+            _ if is_floored(method) && is_floored(ENCODER) => &mut untaught,
             mean if mean + half < 0.0 => &mut worse,
             mean if mean - half > 0.0 => &mut better,
             _ => &mut open,
@@ -193,10 +231,18 @@ fn advice(scores: &Scores, method: &str) -> String {
     }
     table.row("mean over tasks", [signed(compared.overall)]);
     let list = |tasks: &[&str]| if tasks.is_empty() { "none of these tasks".to_owned() } else { tasks.join(", ") };
-    let seconds = |method: &str| median_seconds(scores, method, |cell| cell.adapt_seconds);
+    let seconds = |method: &str| seconds(scores, method, |cell| cell.adapt_seconds);
+    let untaught = if untaught.is_empty() {
+        String::new()
+    } else {
+        format!(
+            " Neither is above {FLOOR} on {}: so few examples teach that to neither, and neither should be used for it.",
+            list(&untaught)
+        )
+    };
     format!(
         "{}\nFor tasks where the interval is below zero take the sentence encoder: {}. It is above zero on {}, and does not \
-         decide on {}. Learning a task takes {} s with {method} and {} s with the sentence encoder.\n",
+         decide on {}.{untaught} Learning a task takes {} s with {method} and {} s with the sentence encoder.\n",
         table.text,
         list(&worse),
         list(&better),
@@ -206,11 +252,16 @@ fn advice(scores: &Scores, method: &str) -> String {
     )
 }
 
-/// Median over the cells of `method`, in seconds.
-fn median_seconds(scores: &Scores, method: &str, of: impl Fn(&Cell) -> f64) -> String {
-    let mut seconds: Vec<f64> = scores.of_method(method).map(of).collect();
-    seconds.sort_by(f64::total_cmp);
-    seconds.get(seconds.len() / 2).map_or(NONE.to_owned(), |median| format!("{median:.1}"))
+/// Mean over the tasks of `method` of the median over seeds, in seconds.
+fn seconds(scores: &Scores, method: &str, of: impl Fn(&Cell) -> f64) -> String {
+    let of_task = |task: &&str| median(scores.cells(method, task).map(&of).collect());
+    let medians: Vec<f64> = scores.tasks().iter().filter_map(of_task).collect();
+    if medians.is_empty() { NONE.to_owned() } else { format!("{:.1}", Summary::of(&medians).mean) }
+}
+
+/// How many seeds `method` was measured with; 0 where none changes anything.
+fn seeds_of(scores: &Scores, method: &str) -> usize {
+    scores.of_method(method).filter_map(|cell| cell.seed).collect::<BTreeSet<u64>>().len()
 }
 
 /// Summary over cells; none without any.
@@ -275,15 +326,14 @@ pub struct Table {
 impl Table {
     /// An empty table below `title`; all columns but the first hold numbers.
     pub fn new(title: &str, columns: impl IntoIterator<Item = impl Display>) -> Self {
-        let columns: Vec<String> = columns.into_iter().map(|column| column.to_string()).collect();
+        let columns: Vec<String> = columns.into_iter().map(|column| escaped(&column.to_string())).collect();
         let numbers = "---:|".repeat(columns.len().saturating_sub(1));
         Self { text: format!("{title}\n| {} |\n|---|{numbers}\n", columns.join(" | ")), rows: 0 }
     }
 
     /// Adds a row.
     pub fn row(&mut self, name: &str, values: impl IntoIterator<Item = String>) {
-        let name = name.replace('|', "\\|");
-        let values: Vec<String> = std::iter::once(name).chain(values).collect();
+        let values: Vec<String> = std::iter::once(escaped(name)).chain(values).collect();
         self.text += &format!("| {} |\n", values.join(" | "));
         self.rows += 1;
     }
@@ -292,6 +342,11 @@ impl Table {
     pub fn text_if_filled(self) -> String {
         if self.rows == 0 { String::new() } else { self.text }
     }
+}
+
+/// `text` as it may stand in a table.
+fn escaped(text: &str) -> String {
+    text.replace('|', "\\|").replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -315,6 +370,7 @@ mod tests {
             "| Task | minilm-logreg | prompt-tuning | supmer |",
             "| x | 90.0 ± 0.0 | 60.0 ± 127.1 | 70.0 ± 127.1 |",
             "| mean over tasks | 65.0 ± 0.0 | 55.0 ± 63.5 | 60.0 ± 63.5 |",
+            "| seeds | 2 | 2 | 2 |",
             "| supmer | 2 | 2 | +5.0 | +5.0 to +5.0 | +0.0 to +10.0 |",
             "| Task | prompt-tuning | minilm-logreg |",
             "| y | +0.0 ± 0.0 | +10.0 ± 0.0 |",
@@ -343,7 +399,22 @@ mod tests {
         scores.add(cell("supmer", 21, 0.5)).unwrap();
         let section = steps(&scores, "supmer", "prompt-tuning");
         assert!(section.contains("| supmer | 1 | 50.0 | 75.0 | 87.5 |"), "{section}");
-        assert!(section.contains("(75.0) at the latest after 5 steps"), "{section}");
+        assert!(
+            section.contains("(75.0, of the prompts") && section.contains("at the latest after 5 steps"),
+            "{section}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_advised_where_no_method_is_above_the_floor() {
+        let mut scores = scores();
+        for (task, accuracy) in [("x", 0.85), ("y", 0.5)] {
+            let cell = crate::eval::cell::tests::cell(FLOOR, 0, accuracy);
+            scores.add(Cell { seed: None, task: task.to_owned(), ..cell }).unwrap();
+        }
+        let section = advice(&scores, "supmer");
+        assert!(section.contains("It is above zero on none of these tasks, and does not decide on x."), "{section}");
+        assert!(section.contains("Neither is above majority on y:"), "{section}");
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::eval::cell::{self, Cell};
 use crate::failure::{Failure, Outcome, at};
 
 /// Methods in the order of the tables; others follow by name.
-const ORDER: [&str; 10] = [
+const ORDER: [&str; 11] = [
+    "majority",
     "zero-shot",
     "in-context",
     "minilm-logreg",
@@ -30,6 +31,7 @@ const WHOLE_VOCABULARY: &str = "vocabulary";
 #[derive(Default)]
 pub struct Scores {
     cells: BTreeMap<(usize, String), BTreeMap<String, BySeed>>,
+    unfinished: Vec<String>,
 }
 
 /// The cells of a method on a task; one without a seed where no seed changes anything.
@@ -38,7 +40,7 @@ type BySeed = BTreeMap<Option<u64>, Cell>;
 impl Scores {
     /// Reads all cells of `folders`.
     ///
-    /// Errors: no cells, cells of a trial, two cells of one method, task and seed, and settings that forbid to compare.
+    /// Seeds that a method does not have on all of its tasks are [`Scores::unfinished`]. Errors: no cells, cells of a trial, two cells of one method, task and seed, and settings that forbid to compare.
     pub fn read(folders: &[PathBuf]) -> Outcome<Self> {
         let mut scores = Self::default();
         for (path, cell) in cells_of(folders)? {
@@ -48,6 +50,7 @@ impl Scores {
             let message = "the folders of --cells hold no cells; supmer eval --cells DIR makes them";
             return Err(Failure::Work(Error::new(Status::InvalidArgument, message)));
         }
+        scores.set_unfinished_aside();
         Ok(scores)
     }
 
@@ -67,6 +70,27 @@ impl Scores {
                 .to_owned()),
             None => Ok(()),
         }
+    }
+
+    /// Takes away what cannot stand in a mean over tasks: the cells of seeds that a method does not have on all of its tasks.
+    /// A method without a complete seed keeps what it has.
+    fn set_unfinished_aside(&mut self) {
+        for ((_, method), tasks) in &mut self.cells {
+            let seeds: BTreeSet<u64> = tasks.values().flat_map(BTreeMap::keys).copied().flatten().collect();
+            let (complete, partial): (Vec<u64>, Vec<u64>) =
+                seeds.into_iter().partition(|seed| tasks.values().all(|cells| cells.contains_key(&Some(*seed))));
+            if !complete.is_empty() {
+                for seed in partial {
+                    tasks.values_mut().for_each(|cells| drop(cells.remove(&Some(seed))));
+                    self.unfinished.push(format!("{method} with seed {seed}"));
+                }
+            }
+        }
+    }
+
+    /// The methods and seeds that are left out since some of their tasks are not measured yet.
+    pub fn unfinished(&self) -> &[String] {
+        &self.unfinished
     }
 
     /// All methods.
@@ -127,8 +151,9 @@ impl Scores {
 pub fn cells_of(folders: &[PathBuf]) -> Outcome<Vec<(PathBuf, Cell)>> {
     let mut cells = Vec::new();
     for folder in folders {
-        let mut paths: Vec<PathBuf> =
-            folder.read_dir().map_err(at(folder))?.flatten().map(|entry| entry.path()).collect();
+        let entries =
+            folder.read_dir().and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>()).map_err(at(folder))?;
+        let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
         paths.sort();
         for path in paths {
@@ -193,6 +218,17 @@ pub mod tests {
         for (task, seed, accuracy) in accuracies {
             scores.add(Cell { task: (*task).to_owned(), ..cell(method, *seed, *accuracy) }).unwrap();
         }
+    }
+
+    #[test]
+    fn a_seed_that_is_not_on_all_tasks_yet_is_left_out() {
+        let mut scores = Scores::default();
+        add(&mut scores, "supmer", &[("x", 13, 0.5), ("y", 13, 0.5), ("x", 21, 0.5)]);
+        add(&mut scores, "in-context", &[("x", 13, 0.5), ("y", 21, 0.5)]);
+        scores.set_unfinished_aside();
+        assert_eq!(scores.unfinished(), ["supmer with seed 21"]);
+        assert!(scores.cell("supmer", "x", 21).is_none() && scores.cell("supmer", "x", 13).is_some());
+        assert_eq!(scores.of_method("in-context").count(), 2, "without a complete seed all stay");
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub struct TrainArguments {
     /// Share of the start in the bundle's prompt: start and trained prompt are averaged, so weighed [default: 0.5, T5: 0]
     #[arg(long, value_name = "SHARE")]
     start_share: Option<f32>,
-    /// Seed of start, tasks and mixing weights
+    /// Seed of start, clusters, tasks and mixing weights
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().seed)]
     seed: u64,
     /// Steps between validations on held-out text; 0 = none [default: 100, T5: 1000]
