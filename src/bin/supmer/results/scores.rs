@@ -40,7 +40,8 @@ type BySeed = BTreeMap<Option<u64>, Cell>;
 impl Scores {
     /// Reads all cells of `folders`.
     ///
-    /// Seeds that a method does not have on all of its tasks are [`Scores::unfinished`]. Errors: no cells, cells of a trial, two cells of one method, task and seed, and settings that forbid to compare.
+    /// Seeds that a method does not have on all of its tasks are left out and named in [`Scores::unfinished`]. Errors: no
+    /// cells, cells of a trial, two cells of one method, task and seed, and settings that forbid to compare.
     pub fn read(folders: &[PathBuf]) -> Outcome<Self> {
         let mut scores = Self::default();
         for (path, cell) in cells_of(folders)? {
