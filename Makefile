@@ -41,9 +41,9 @@ help:
 	@echo 'make bench-peers    this library and PyTorch in one alternating run; PEERS_OPTIONS=--amx'
 	@echo 'make bench-quality  accuracy of prompt tuning here and in PyTorch, on the labelled tasks in DATA'
 	@echo 'make bundles        train the shipped bundle and its variants from CORPUS into WORK (hours); NAMES, INSTRUCTIONS, THREADS'
-	@echo 'make results        measure those in WORK on the labelled tasks in DATA, what is missing in docs/results, and write'
-	@echo '                    docs/RESULTS.md (hours, AMX); RESULTS=DIR keeps and writes elsewhere, and so measures all anew; TASKS,'
-	@echo '                    INSTRUCTIONS, THREADS, STAGES=page (trials cells page)'
+	@echo 'make results        measure those in WORK, or in docs/results/bundles, on the labelled tasks in DATA, what is missing'
+	@echo '                    in docs/results, and write docs/RESULTS.md (hours, AMX); RESULTS=DIR keeps and writes elsewhere, and'
+	@echo '                    so measures all anew; TASKS, INSTRUCTIONS, THREADS, STAGES=page (trials cells page)'
 	@echo 'make install        install library, headers, pkg-config and CMake files, bundles: PREFIX, LIBDIR, DESTDIR'
 	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'
 	@echo 'make models         fetch the demo model into $(CACHE)'
@@ -159,9 +159,9 @@ bundles: build-train models minilm
 	scripts/train_bundles.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(CORPUS)" "$(WORK)" $(NAMES)
 
 results: build-train models minilm
-	@[ "$(STAGES)" = page ] || { [ -n "$(DATA)" ] && [ -n "$(WORK)" ]; } || \
-		{ echo 'DATA=DIR or WORK=DIR is missing; STAGES=page needs neither' >&2; exit 2; }
-	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" "$(WORK)/bundles" $(STAGES)
+	@[ "$(STAGES)" = page ] || [ -n "$(DATA)" ] || { echo 'DATA=DIR is missing; STAGES=page does without' >&2; exit 2; }
+	scripts/measure_quality.sh "$(RELEASE)/supmer" "$(MODEL)" "$(MINILM)" "$(DATA)" \
+		"$(if $(WORK),$(WORK)/bundles,docs/results/bundles)" $(STAGES)
 
 build-train:
 	@scripts/need.sh cargo cc

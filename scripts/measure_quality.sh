@@ -8,7 +8,8 @@
 # there are not measured again; RESULTS in the environment names another folder for them and for the page. TASKS names other
 # tasks: two calls with half of them and THREADS=1 each take about two thirds of the time of one call on two cores. INSTRUCTIONS
 # is the option of that name: all cells of a page share it, since products that are rounded to bf16 are not compared with others.
-# Those in docs/results are rounded, so what is missing there is measured on a processor with AMX.
+# Those in docs/results are rounded, so what is missing there is measured on a processor with AMX, or with emulated-amx-bf16,
+# whose seconds the page leaves out.
 set -euo pipefail
 
 supmer=$1 model=$2 encoder=$3 data=$4 bundles=$5

@@ -24,6 +24,10 @@ pub enum Isa {
     /// As [`Isa::Amx`], but both factors of a product with weights are rounded to one bf16 value, 8 bits, and summed in
     /// f32: one product for five or six. Fastest, and not f32: results move in their third digit.
     AmxBf16,
+    /// The results of [`Isa::AmxBf16`] where there are no tiles, on AVX-512 with BF16 (x86-64 Linux): to repeat what was
+    /// measured or trained on them, at the speed of [`Isa::Avx512`]. The same bits, but for values below 2^-126, which tiles
+    /// take for zero.
+    EmulatedAmxBf16,
 }
 
 impl Isa {
@@ -50,6 +54,8 @@ impl Isa {
             }
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Isa::Amx | Isa::AmxBf16 => super::tiles::is_available(),
+            #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+            Isa::EmulatedAmxBf16 => super::tiles::can_be_emulated(),
             #[allow(unreachable_patterns)]
             _ => false,
         }
@@ -63,7 +69,7 @@ impl Isa {
             Isa::Avx2 => "f32 avx2",
             Isa::Avx512 => "f32 avx512",
             Isa::Amx => "f32 amx",
-            Isa::AmxBf16 => "bf16",
+            Isa::AmxBf16 | Isa::EmulatedAmxBf16 => "bf16",
         }
     }
 
@@ -104,7 +110,7 @@ pub(crate) unsafe fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     unsafe {
         match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Amx | Isa::AmxBf16 => run_avx512(kernel),
+            Isa::Avx512 | Isa::Amx | Isa::AmxBf16 | Isa::EmulatedAmxBf16 => run_avx512(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => run_avx2(kernel),
             _ => kernel.run::<PortableLanes>(),

@@ -11,8 +11,9 @@ use crate::backbone::weights::{Format, FrozenMatrix, Storage};
 use crate::runtime::{Random, Threads};
 
 pub(super) fn computes() -> Vec<Compute> {
-    let sets =
-        [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::AmxBf16].into_iter().filter(|isa| isa.is_available());
+    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::AmxBf16, Isa::EmulatedAmxBf16]
+        .into_iter()
+        .filter(|isa| isa.is_available());
     sets.flat_map(|isa| [1, 3].map(|count| Compute { threads: Threads::new(count).unwrap(), isa })).collect()
 }
 
@@ -51,7 +52,7 @@ pub(super) fn assert_close(found: &[f32], expected: &[f64], bound: f64) {
 /// A factor of a product with weights as the instruction set takes it.
 fn taken(compute: &Compute, value: f32) -> f64 {
     match compute.isa {
-        Isa::AmxBf16 => half::bf16::from_f32(value).to_f64(),
+        Isa::AmxBf16 | Isa::EmulatedAmxBf16 => half::bf16::from_f32(value).to_f64(),
         _ => f64::from(value),
     }
 }
@@ -82,6 +83,31 @@ fn products_equal_plain_loops() {
             let expected: Vec<f64> = (0..m * k).map(|at| 1.0 + 2.0 * back(at / k, at % k)).collect();
             assert_close(&dx, &expected, 1e-6_f64.max(1e-9 * n as f64));
         }
+    }
+}
+
+/// Tiles, and what emulates them, sum in the order that Intel documents: of each 32 products one chain of fused steps for the
+/// first 16, one for the others, both then added to the result.
+#[test]
+fn rounded_products_are_summed_as_documented() {
+    let (m, n, k) = (35, 70, 83);
+    let (w, x) = (matrix(n, k), values(m * k, "x"));
+    let weights = w.as_f32().unwrap();
+    let rounded = |value: f32| half::bf16::from_f32(value).to_f32();
+    let product = |i: usize, j: usize| {
+        (0..k).step_by(32).fold(0.0, |sum: f32, first| {
+            let chain = |from: usize| {
+                (from.min(k)..(from + 16).min(k))
+                    .fold(0.0, |sum, p| rounded(x[i * k + p]).mul_add(rounded(weights[j * k + p]), sum))
+            };
+            sum + (chain(first) + chain(first + 16))
+        })
+    };
+    let expected: Vec<f32> = (0..m * n).map(|at| product(at / n, at % n)).collect();
+    for compute in computes().into_iter().filter(|compute| compute.isa.products() == "bf16") {
+        let mut y = vec![0.0; m * n];
+        linear::forward(&compute, &x, m, &mut [Output { weight: &w, y: &mut y, accumulate: false }]);
+        assert!(y == expected, "{:?}", compute.isa);
     }
 }
 

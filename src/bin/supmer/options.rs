@@ -43,6 +43,8 @@ pub enum Instructions {
     Amx,
     /// AMX tiles, products rounded to bf16: fastest, third digits differ
     AmxBf16,
+    /// What amx-bf16 gives, on AVX-512 with BF16 and at its speed: to repeat it on a processor without tiles
+    EmulatedAmxBf16,
 }
 
 /// How the frozen weights are held in memory.
@@ -138,6 +140,7 @@ impl Instructions {
             Instructions::Avx512 => Some(Isa::Avx512),
             Instructions::Amx => Some(Isa::Amx),
             Instructions::AmxBf16 => Some(Isa::AmxBf16),
+            Instructions::EmulatedAmxBf16 => Some(Isa::EmulatedAmxBf16),
         }
     }
 }

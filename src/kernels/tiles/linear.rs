@@ -56,7 +56,7 @@ pub(in crate::kernels) fn forward(compute: &Compute, x: &[f32], m: usize, output
                 // SAFETY: `isa` was checked; all offsets are within what was taken above, no other item writes
                 // columns start..start + count of y, and a block is written before its tiles are used again.
                 unsafe {
-                    let registers = Registers::configure();
+                    let registers = Registers::configure(compute.isa);
                     let mut results = Results::new(true);
                     for first in (0..steps).step_by(chunk_steps) {
                         let chunk = chunk_steps.min(steps - first);
@@ -142,7 +142,7 @@ pub(in crate::kernels) fn backward(
                 // SAFETY: `isa` was checked; all offsets are within what was taken above, no other item writes
                 // columns start..start + count of dx, and a block is written before its tiles are used again.
                 unsafe {
-                    let registers = Registers::configure();
+                    let registers = Registers::configure(compute.isa);
                     let mut results = Results::new(false);
                     for (input, (weight, _)) in inputs.iter().enumerate() {
                         let n = weight.rows();

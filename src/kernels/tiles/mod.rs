@@ -7,6 +7,7 @@
 //! The summed index goes through in steps of 32, zeros behind its end; rows and columns of both operands in panels of 32.
 
 mod blocks;
+mod emulation;
 pub(super) mod linear;
 mod registers;
 mod results;
@@ -14,7 +15,7 @@ mod scratch;
 mod split;
 mod weights;
 
-pub(super) use registers::is_available;
+pub(super) use registers::{can_be_emulated, is_available};
 #[cfg(feature = "capi")]
 pub(super) use scratch::release_tiles;
 

@@ -4,15 +4,18 @@ use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
 use std::sync::OnceLock;
 
-use super::{Operand, PARTS, SIDE, Tile};
+use super::{Operand, PARTS, SIDE, Tile, emulation};
 use crate::kernels::isa::Isa;
 
 /// Whether processor and system let this process use bf16 tiles.
 pub(in crate::kernels) fn is_available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| {
-        Isa::Avx512.is_available() && is_x86_feature_detected!("avx512bf16") && has_tiles() && permitted()
-    })
+    *AVAILABLE.get_or_init(|| can_be_emulated() && has_tiles() && permitted())
+}
+
+/// Whether this processor can do the work of the tiles in AVX-512.
+pub(in crate::kernels) fn can_be_emulated() -> bool {
+    Isa::Avx512.is_available() && is_x86_feature_detected!("avx512bf16")
 }
 
 fn has_tiles() -> bool {
@@ -38,20 +41,26 @@ struct Configuration {
     rows: [u8; 16],
 }
 
-/// The registers of this thread, all of full size; given back when dropped.
-pub(super) struct Registers(());
+/// The registers of this thread, all of full size, given back when dropped; or what stands for them.
+pub(super) enum Registers {
+    Tiles,
+    Emulated,
+}
 
 impl Registers {
     /// # Safety
-    /// [`is_available`] was asked, which gets the permission, and holds.
-    pub(super) unsafe fn configure() -> Self {
+    /// `isa` was asked whether it is available, which gets the permission, and is.
+    pub(super) unsafe fn configure(isa: Isa) -> Self {
+        if isa == Isa::EmulatedAmxBf16 {
+            return Self::Emulated;
+        }
         let mut configuration =
             Configuration { palette: 1, start_row: 0, reserved: [0; 14], row_bytes: [0; 16], rows: [0; 16] };
         configuration.row_bytes[..8].fill(4 * SIDE as u16);
         configuration.rows[..8].fill(SIDE as u8);
         // SAFETY: the configuration is valid and lives during the call.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &configuration, options(nostack, preserves_flags, readonly)) };
-        Self(())
+        Self::Tiles
     }
 
     /// C (2 x 2 tiles) = or, with `accumulate`, += A B over `steps` steps of the summed index. The tiles of A hold rows of
@@ -63,6 +72,7 @@ impl Registers {
         // SAFETY: as the caller vouches.
         unsafe {
             match (a.parts, b.parts) {
+                (1, 1) if matches!(self, Self::Emulated) => emulation::multiply(a.tiles, b.tiles, steps, c, accumulate),
                 (1, 1) => self.multiply_parts::<1, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 (1, PARTS) => self.multiply_parts::<1, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
                 (2, PARTS) => self.multiply_parts::<2, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
@@ -116,8 +126,10 @@ impl Registers {
 
 impl Drop for Registers {
     fn drop(&mut self) {
-        // SAFETY: only made where the instruction exists.
-        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+        if matches!(self, Self::Tiles) {
+            // SAFETY: only made where the instruction exists.
+            unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+        }
     }
 }
 

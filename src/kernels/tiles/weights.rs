@@ -9,7 +9,7 @@ use crate::kernels::{Compute, Isa};
 
 /// bf16 parts that stand for an f32 value.
 pub(super) fn most_parts(compute: &Compute) -> usize {
-    if compute.isa == Isa::AmxBf16 { 1 } else { PARTS }
+    if matches!(compute.isa, Isa::AmxBf16 | Isa::EmulatedAmxBf16) { 1 } else { PARTS }
 }
 
 /// Rows and columns of a matrix: the first, and how many. Columns are whole blocks of its format.

@@ -46,6 +46,9 @@ pub struct Cell {
     pub accuracy_at_steps: BTreeMap<usize, f64>,
     /// Worker threads; 0 = every core. They change the seconds and nothing else.
     pub threads: usize,
+    /// Whether tiles were emulated, which changes the seconds and nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emulated: bool,
     /// Wall seconds of adaptation, without those that only `accuracy_at_steps` needed.
     pub adapt_seconds: f64,
     /// Wall seconds of predicting the test rows.
@@ -182,6 +185,7 @@ pub mod tests {
             calibration_error: 0.125,
             accuracy_at_steps: BTreeMap::new(),
             threads: 0,
+            emulated: false,
             adapt_seconds: 2.0,
             predict_seconds: 1.0,
             peak_bytes: 1_000_000,

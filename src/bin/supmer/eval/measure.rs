@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use supmer::adapt::{Control, Learned};
+use supmer::kernels::Isa;
 use supmer::{AdaptOptions, Adapter, Bundle, Model, PredictOptions, adapt, predict};
 
 use super::cell::{Cell, Cells, Place};
@@ -181,7 +182,7 @@ impl<'a> Bench<'a> {
         let solved = self.solve(place.seed, at_steps.into_iter().collect())?;
         let with_probabilities = had_probabilities || self.arguments.predictions.is_some();
         let backbone = match &self.learner {
-            Learner::Model(model) => Some(model.backbone().fingerprint().clone()),
+            Learner::Model(model) => Some(model.backbone()),
             _ => None,
         };
         Ok(Cell {
@@ -196,11 +197,12 @@ impl<'a> Bench<'a> {
             calibration_error: calibration_error(&plan.gold, &solved.probabilities),
             accuracy_at_steps: solved.accuracy_at_steps,
             threads: self.arguments.model.threads,
+            emulated: backbone.is_some_and(|backbone| backbone.isa() == Isa::EmulatedAmxBf16),
             adapt_seconds: solved.adapt_seconds,
             predict_seconds: solved.predict_seconds,
             peak_bytes: supmer::runtime::peak_bytes(),
             chosen: solved.chosen,
-            backbone,
+            backbone: backbone.map(|backbone| backbone.fingerprint().clone()),
             warnings: solved.warnings,
             probabilities: with_probabilities.then_some(solved.probabilities),
         })

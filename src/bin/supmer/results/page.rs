@@ -192,7 +192,7 @@ fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
 fn cost(scores: &Scores) -> String {
     let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, mean over tasks of \
                  the median over seeds, with so many threads (0 = every core) and beside whatever else ran, so that only large \
-                 differences mean something; the peak is the largest of a process.\n";
+                 differences mean something, and none where tiles were emulated; the peak is the largest of a process.\n";
     let names = ["Method", "Adaptation, s", "100 predictions, s", "Peak memory", "Threads"];
     let mut table = Table::new(title, names);
     for method in scores.methods() {
@@ -252,9 +252,9 @@ fn advice(scores: &Scores, method: &str) -> String {
     )
 }
 
-/// Mean over the tasks of `method` of the median over seeds, in seconds.
+/// Mean over the tasks of `method` of the median over seeds, in seconds; without what was measured on emulated tiles.
 fn seconds(scores: &Scores, method: &str, of: impl Fn(&Cell) -> f64) -> String {
-    let of_task = |task: &&str| median(scores.cells(method, task).map(&of).collect());
+    let of_task = |task: &&str| median(scores.cells(method, task).filter(|cell| !cell.emulated).map(&of).collect());
     let medians: Vec<f64> = scores.tasks().iter().filter_map(of_task).collect();
     if medians.is_empty() { NONE.to_owned() } else { format!("{:.1}", Summary::of(&medians).mean) }
 }
