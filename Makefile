@@ -42,7 +42,7 @@ help:
 	@echo 'make bench-quality  accuracy of prompt tuning here and in PyTorch, on the labelled tasks in DATA'
 	@echo 'make bundles        train the shipped bundle and its variants from CORPUS into WORK (hours); NAMES, INSTRUCTIONS, THREADS'
 	@echo 'make results        measure those in WORK, or in docs/results/bundles, on the labelled tasks in DATA, what is missing'
-	@echo '                    in docs/results, and write docs/RESULTS.md (hours, AMX); RESULTS=DIR keeps and writes elsewhere, and'
+	@echo '                    in docs/results, and write docs/RESULTS.md (hours); RESULTS=DIR keeps and writes elsewhere, and'
 	@echo '                    so measures all anew; TASKS, INSTRUCTIONS, THREADS, STAGES=page (trials cells page)'
 	@echo 'make install        install library, headers, pkg-config and CMake files, bundles: PREFIX, LIBDIR, DESTDIR'
 	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'

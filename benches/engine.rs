@@ -13,7 +13,7 @@ const PROMPT_ROWS: usize = 20;
 
 fn engine(c: &mut Criterion) {
     let path = std::env::var("SUPMER_MODEL").expect("SUPMER_MODEL names a model file; run `make bench`");
-    let sets = [Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::AmxBf16].into_iter().filter(|isa| isa.is_available());
+    let sets = Isa::ALL.into_iter().filter(|isa| *isa != Isa::Portable && isa.is_available());
     let modes = [("stored", WeightMode::Stored), ("expanded", WeightMode::Expanded)];
     for (isa, (name, weights)) in sets.flat_map(|isa| modes.map(|mode| (isa, mode))) {
         let model = Model::load(&path, &ModelOptions { weights, isa: Some(isa), ..ModelOptions::default() }).unwrap();

@@ -6,8 +6,8 @@
 # WORK keeps a folder for each run, and in `bundles` what comes out; those beside the shipped one belong into
 # docs/results/bundles, where scripts/measure_quality.sh finds them. A run that was stopped goes on, one that is done is left
 # alone; smollm2-135m embeds the sentences for all. INSTRUCTIONS in the environment is the option of that name: the bundles of
-# docs/RESULTS.md were trained with amx-bf16, where the processor has it the fastest; emulated-amx-bf16 gives the same bytes
-# where it has not, and others give others. THREADS is the option of that name, and changes no byte.
+# docs/RESULTS.md were trained with amx-bf16, where the processor has it the fastest; emulated-amx-bf16 gives the same
+# products where it has not, and others give other bytes. THREADS is the option of that name, and changes no byte.
 set -euo pipefail
 
 supmer=$1 model=$2 encoder=$3 corpus=$4 work=$5

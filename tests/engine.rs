@@ -55,9 +55,7 @@ fn assert_close(what: &str, found: &[f32], expected: &[f32], bound: f32) {
 
 /// Every way to run a model: instruction sets that this machine has, stored and expanded weights, thread counts.
 fn options() -> Vec<ModelOptions> {
-    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::AmxBf16, Isa::EmulatedAmxBf16]
-        .into_iter()
-        .filter(|isa| isa.is_available());
+    let sets = Isa::ALL.into_iter().filter(|isa| isa.is_available());
     let modes = [(WeightMode::Stored, 1), (WeightMode::Expanded, 3)];
     sets.flat_map(|isa| {
         modes.map(|(weights, thread_count)| ModelOptions {
@@ -77,7 +75,7 @@ fn check_model(path: &Path, expected: &Expected, tensors: &SafeTensors<'_>, pref
         let backbone = model.backbone();
         let what = |name: &str| format!("{}: {name} ({options:?})", path.display());
         // Rounded to bf16, factors keep 8 bits of 24; the random T5, whose loss is 15 nats, needs the widest bounds.
-        let is_rounded = matches!(options.isa, Some(Isa::AmxBf16 | Isa::EmulatedAmxBf16));
+        let is_rounded = options.isa.is_some_and(Isa::is_rounded);
         let bound = |exact, rounded| if is_rounded { rounded } else { exact };
         let values = tensor(tensors, &format!("{prefix}prompt"));
         let prompt = SoftPrompt::new(expected.prompt_rows, backbone.width(), values).unwrap();

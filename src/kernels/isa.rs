@@ -25,12 +25,15 @@ pub enum Isa {
     /// f32: one product for five or six. Fastest, and not f32: results move in their third digit.
     AmxBf16,
     /// The results of [`Isa::AmxBf16`] where there are no tiles, on AVX-512 with BF16 (x86-64 Linux): to repeat what was
-    /// measured or trained on them, at the speed of [`Isa::Avx512`]. The same bits, but for values below 2^-126, which tiles
+    /// measured or trained on them, about as fast as [`Isa::Avx512`]. The same bits, but for sums below 2^-126, which tiles
     /// take for zero.
     EmulatedAmxBf16,
 }
 
 impl Isa {
+    /// Every instruction set, those that this processor lacks too.
+    pub const ALL: [Isa; 6] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::AmxBf16, Isa::EmulatedAmxBf16];
+
     /// The best instruction set of this processor that asks nothing of the system: AMX is used only where it is named.
     pub fn detect() -> Self {
         [Isa::Avx512, Isa::Avx2].into_iter().find(|isa| isa.is_available()).unwrap_or(Isa::Portable)
@@ -59,6 +62,17 @@ impl Isa {
             #[allow(unreachable_patterns)]
             _ => false,
         }
+    }
+
+    /// Whether products with weights are cut into tiles of bf16.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    pub(crate) fn uses_tiles(self) -> bool {
+        matches!(self, Isa::Amx | Isa::AmxBf16 | Isa::EmulatedAmxBf16)
+    }
+
+    /// Whether the factors of products with weights are rounded to bf16.
+    pub fn is_rounded(self) -> bool {
+        matches!(self, Isa::AmxBf16 | Isa::EmulatedAmxBf16)
     }
 
     /// How products with weights are computed, told apart where results are: "bf16" where factors are rounded, else "f32"

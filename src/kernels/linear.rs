@@ -39,7 +39,7 @@ pub(crate) fn forward(compute: &Compute, x: &[f32], m: usize, outputs: &mut [Out
         return;
     }
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if matches!(compute.isa, Isa::Amx | Isa::AmxBf16 | Isa::EmulatedAmxBf16) {
+    if compute.isa.uses_tiles() {
         return tiles::linear::forward(compute, x, m, outputs);
     }
     let mut items = Vec::new();
@@ -87,7 +87,7 @@ pub(crate) fn backward(
         return;
     }
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if matches!(compute.isa, Isa::Amx | Isa::AmxBf16 | Isa::EmulatedAmxBf16) {
+    if compute.isa.uses_tiles() {
         return tiles::linear::backward(compute, m, inputs, dx, accumulate);
     }
     let dx = Shared::new(dx);

@@ -106,7 +106,7 @@ fn run(network: &T5Network, prompt: &SoftPrompt, batch: &[Example], centers: &[f
 }
 
 fn options() -> impl Iterator<Item = ModelOptions> {
-    let sets = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx].into_iter().filter(|isa| isa.is_available());
+    let sets = Isa::ALL.into_iter().filter(|isa| isa.is_available() && !isa.is_rounded());
     let modes = [(WeightMode::Stored, 1), (WeightMode::Expanded, 3)];
     sets.flat_map(move |isa| {
         modes.map(|(weights, thread_count)| ModelOptions {

@@ -1,8 +1,8 @@
 //! The product of two panels in AVX-512, bit for bit what `tdpbf16ps` gives: for processors without tiles, at the speed of f32.
 //!
 //! The instruction sums the 16 lower halves of a row's and a column's words in one chain of fused steps, the upper halves in
-//! another, and adds the sum of both to C (Intel's Software Developer's Manual, TDPBF16PS). It takes subnormal values for
-//! zero, which is not repeated here: they lie 2^-126 below one.
+//! another, and adds the sum of both to C (Intel's Software Developer's Manual, TDPBF16PS). It takes sums below 2^-126 for
+//! zero, which is not repeated here.
 
 use std::arch::x86_64::*;
 

@@ -71,8 +71,11 @@ impl Registers {
     pub(super) unsafe fn multiply(&self, a: Operand, b: Operand, steps: usize, c: *mut Tile, accumulate: bool) {
         // SAFETY: as the caller vouches.
         unsafe {
+            if let Self::Emulated = self {
+                assert!(a.parts == 1 && b.parts == 1, "only rounded values are emulated");
+                return emulation::multiply(a.tiles, b.tiles, steps, c, accumulate);
+            }
             match (a.parts, b.parts) {
-                (1, 1) if matches!(self, Self::Emulated) => emulation::multiply(a.tiles, b.tiles, steps, c, accumulate),
                 (1, 1) => self.multiply_parts::<1, 1>(a.tiles, b.tiles, steps, c, accumulate),
                 (1, PARTS) => self.multiply_parts::<1, PARTS>(a.tiles, b.tiles, steps, c, accumulate),
                 (2, PARTS) => self.multiply_parts::<2, PARTS>(a.tiles, b.tiles, steps, c, accumulate),

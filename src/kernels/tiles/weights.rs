@@ -3,13 +3,13 @@
 use super::split::{self, Block};
 use super::{PANEL, PARTS, SIDE, STEP, Tile, blocks};
 use crate::backbone::weights::{Format, FrozenMatrix};
+use crate::kernels::Compute;
 use crate::kernels::linear::expand;
 use crate::kernels::shared::with_scratch;
-use crate::kernels::{Compute, Isa};
 
 /// bf16 parts that stand for an f32 value.
 pub(super) fn most_parts(compute: &Compute) -> usize {
-    if matches!(compute.isa, Isa::AmxBf16 | Isa::EmulatedAmxBf16) { 1 } else { PARTS }
+    if compute.isa.is_rounded() { 1 } else { PARTS }
 }
 
 /// Rows and columns of a matrix: the first, and how many. Columns are whole blocks of its format.

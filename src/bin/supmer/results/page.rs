@@ -192,7 +192,7 @@ fn steps(scores: &Scores, method: &str, baseline: &str) -> String {
 fn cost(scores: &Scores) -> String {
     let title = "## Cost\n\nWall seconds of one adaptation (choosing included) and of a hundred predictions, mean over tasks of \
                  the median over seeds, with so many threads (0 = every core) and beside whatever else ran, so that only large \
-                 differences mean something, and none where tiles were emulated; the peak is the largest of a process.\n";
+                 differences mean something; those of emulated tiles are left out. The peak is the largest of a process.\n";
     let names = ["Method", "Adaptation, s", "100 predictions, s", "Peak memory", "Threads"];
     let mut table = Table::new(title, names);
     for method in scores.methods() {
@@ -252,11 +252,12 @@ fn advice(scores: &Scores, method: &str) -> String {
     )
 }
 
-/// Mean over the tasks of `method` of the median over seeds, in seconds; without what was measured on emulated tiles.
+/// Mean over the tasks of `method` of the median over seeds, in seconds; none where a task has those of emulated tiles alone.
 fn seconds(scores: &Scores, method: &str, of: impl Fn(&Cell) -> f64) -> String {
-    let of_task = |task: &&str| median(scores.cells(method, task).filter(|cell| !cell.emulated).map(&of).collect());
-    let medians: Vec<f64> = scores.tasks().iter().filter_map(of_task).collect();
-    if medians.is_empty() { NONE.to_owned() } else { format!("{:.1}", Summary::of(&medians).mean) }
+    let of_task = |task: &str| median(scores.cells(method, task).filter(|cell| !cell.emulated).map(&of).collect());
+    let tasks = scores.tasks().into_iter().filter(|task| scores.cells(method, task).next().is_some());
+    let medians: Option<Vec<f64>> = tasks.map(of_task).collect();
+    medians.filter(|medians| !medians.is_empty()).map_or(NONE.to_owned(), |of| format!("{:.1}", Summary::of(&of).mean))
 }
 
 /// How many seeds `method` was measured with; 0 where none changes anything.
@@ -403,6 +404,23 @@ mod tests {
             section.contains("(75.0, of the prompts") && section.contains("at the latest after 5 steps"),
             "{section}"
         );
+    }
+
+    #[test]
+    fn seconds_of_emulated_tiles_do_not_count() {
+        let mut scores = Scores::default();
+        let cell = |task: &str, seed: u64, emulated: bool, adapt_seconds: f64| {
+            let cell = crate::eval::cell::tests::cell("supmer", seed, 0.5);
+            Cell { task: task.to_owned(), emulated, adapt_seconds, ..cell }
+        };
+        let found = |scores: &Scores| seconds(scores, "supmer", |cell| cell.adapt_seconds);
+        scores.add(cell("x", 1, false, 2.0)).unwrap();
+        scores.add(cell("x", 2, true, 8.0)).unwrap();
+        assert_eq!(found(&scores), "2.0");
+        scores.add(cell("y", 1, true, 8.0)).unwrap();
+        assert_eq!(found(&scores), NONE);
+        scores.add(cell("y", 2, false, 4.0)).unwrap();
+        assert_eq!(found(&scores), "3.0");
     }
 
     #[test]
