@@ -347,7 +347,7 @@ supmer_status supmer_set_log_callback(supmer_log_callback callback,
  * A flag that stops long calls. Make one, hand it to a call in its options, and request from any thread, before or
  * while the call runs: the call returns `SUPMER_STATUS_CANCELLED` within one step and gives no result. The flag stays
  * set until it is reset; one flag may serve many calls. Where more calls than threads use a model at once, a step waits
- * for its turn, also in a call that is to stop.
+ * for its turn; a request ends that wait as well.
  */
 
 /**

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::Cancel;
 use super::turns::Turns;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::MAX_THREADS;
@@ -60,13 +61,18 @@ impl Threads {
     /// call begins another call meanwhile, on the same stack. Workers of the caller's own rayon pools take no turn: they as well
     /// begin other work while they wait, which must not wait for them.
     pub fn enter<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        match &self.pool {
-            Some(pool) if !self.is_inside() => {
-                let _turn = rayon::current_thread_index().is_none().then(|| pool.turns.wait());
-                pool.workers.install(work)
-            }
-            _ => work(),
-        }
+        let _turn = self.turns().map(Turns::wait);
+        self.install(work)
+    }
+
+    /// As [`Threads::enter`]. Errors: those of `work`, and `Cancelled` when `cancel` is set before its turn has come.
+    pub fn enter_unless_cancelled<R: Send>(
+        &self,
+        cancel: &Cancel,
+        work: impl FnOnce() -> Result<R> + Send,
+    ) -> Result<R> {
+        let _turn = self.turns().map(|turns| turns.wait_unless_cancelled(cancel)).transpose()?;
+        self.install(work)
     }
 
     /// Runs `work(0)`, ..., `work(items - 1)`, spread over the pool, and returns when all are done. Call it inside
@@ -85,6 +91,18 @@ impl Threads {
             (0..items).into_par_iter().with_max_len(1).map(work).collect()
         } else {
             (0..items).map(work).collect()
+        }
+    }
+
+    /// Where a call on this thread has to wait.
+    fn turns(&self) -> Option<&Turns> {
+        self.pool.as_ref().filter(|_| rayon::current_thread_index().is_none()).map(|pool| &pool.turns)
+    }
+
+    fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.pool {
+            Some(pool) if !self.is_inside() => pool.workers.install(work),
+            _ => work(),
         }
     }
 
@@ -130,6 +148,29 @@ mod tests {
             served.recv_timeout(Duration::from_secs(60)).expect("callers wait for each other, or one panicked"),
             64 + 16 + 1
         );
+    }
+
+    #[test]
+    fn a_call_is_cancelled_while_others_have_the_threads() {
+        let (threads, cancel) = (Threads::new(2).unwrap(), Cancel::new());
+        let both_are_in = std::sync::Barrier::new(3);
+        let is_over = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    let _turn = threads.turns().map(Turns::wait);
+                    both_are_in.wait();
+                    is_over.wait();
+                });
+            }
+            both_are_in.wait();
+            let waiter = scope.spawn(|| threads.enter_unless_cancelled(&cancel, || Ok(())));
+            cancel.request();
+            let stopped = waiter.join();
+            is_over.wait();
+            assert_eq!(stopped.unwrap().unwrap_err().status(), Status::Cancelled);
+        });
+        assert_eq!(threads.enter_unless_cancelled(&Cancel::new(), || Ok(7)).unwrap(), 7);
     }
 
     #[cfg(feature = "train")]

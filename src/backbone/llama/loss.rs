@@ -67,7 +67,7 @@ impl Llama {
             cancel.check()?;
             let count = self.micro_batch(prompt.rows(), &batch[start..], 1, wanted != Wanted::Loss, memory_limit)?;
             let part = &batch[start..start + count];
-            self.compute.threads.enter(|| {
+            self.compute.threads.enter_unless_cancelled(cancel, || {
                 self.add_loss(prompt, (start, part, weight), head_loss, wanted, cancel, &mut memory, &mut total)
             })?;
             start += count;

@@ -34,9 +34,9 @@ impl Llama {
             let end = start + fitting / 2;
             let part = Mixture { own: &mixture.own[start..end], other: &mixture.other[start..end], ..mixture };
             let weight = 1.0 / mixture.own.len() as f32;
-            self.compute
-                .threads
-                .enter(|| self.add_mixed_loss(prompt, part, weight, cancel, &mut memory, &mut total))?;
+            self.compute.threads.enter_unless_cancelled(cancel, || {
+                self.add_mixed_loss(prompt, part, weight, cancel, &mut memory, &mut total)
+            })?;
             start = end;
         }
         self.keep_training_memory(memory);

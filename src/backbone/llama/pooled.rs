@@ -25,7 +25,7 @@ impl Llama {
         let prompt = SoftPrompt::empty(d);
         self.check_batch(&prompt, &batch)?;
         let mut memory = self.take_training_memory();
-        self.compute.threads.enter(|| {
+        self.compute.threads.enter_unless_cancelled(cancel, || {
             let prepared = self.prepare(Packed::for_loss(0, &batch), true);
             self.forward(&prepared, &prompt, false, cancel, &mut memory)?;
             self.add_pooled(&prepared, 1.0, &mut memory, &mut rows);

@@ -62,7 +62,7 @@ impl Llama {
         };
         let mut memory = self.take_scoring_memory();
         resize(&mut memory.activations.x, prompt.values().len()).copy_from_slice(prompt.values());
-        self.compute.threads.enter(|| {
+        self.compute.threads.enter_unless_cancelled(cancel, || {
             self.run_layers(&packed, None, cancel, &mut memory, |activations| {
                 state.keys.extend_from_slice(&activations.k);
                 state.values.extend_from_slice(&activations.v);
@@ -101,7 +101,7 @@ impl Llama {
         let mut memory = self.take_scoring_memory();
         let x = resize(&mut memory.activations.x, packed.rows() * self.source.config.width);
         self.embed_all(&packed.tokens, x);
-        let scores = self.compute.threads.enter(|| {
+        let scores = self.compute.threads.enter_unless_cancelled(cancel, || {
             self.run_layers(&packed, Some(&states), cancel, &mut memory, |_| ())?;
             self.label_scores(&packed, readouts, &mut memory)
         })?;

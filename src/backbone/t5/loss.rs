@@ -95,7 +95,9 @@ impl T5 {
             let count = micro_batch(&self.network.config, prompt.rows(), rest, 1, with_gradient, memory_limit)?;
             let part = Part { first, examples: &rest[..count], share: count as f32 / examples.len() as f32 };
             let threads = &self.network.compute.threads;
-            threads.enter(|| self.add_loss(prompt, part, &given, loss, wanted, cancel, &mut total))?;
+            threads.enter_unless_cancelled(cancel, || {
+                self.add_loss(prompt, part, &given, loss, wanted, cancel, &mut total)
+            })?;
             first += count;
         }
         total.finite()
@@ -120,7 +122,7 @@ impl T5 {
             let half = |first: usize| rest[..count].iter().skip(first).step_by(2).cloned().collect::<Vec<_>>();
             let (own, other, threads) = (half(0), half(1), &self.network.compute.threads);
             let mix = || self.network.mixture(prompt, (&own, &other), &given, mixture.lambda, cancel);
-            let mixed = threads.enter(mix)?;
+            let mixed = threads.enter_unless_cancelled(cancel, mix)?;
             let part = LossAndGradient { loss: mixed.loss, gradient: mixed.gradient, pooled: Vec::new() };
             add(&mut total, &part, count as f32 / examples.len() as f32);
             start += count;

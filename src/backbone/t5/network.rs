@@ -133,7 +133,7 @@ impl T5Network {
             wanted.extend(start..start + prompt);
             start += length;
         }
-        let rows = self.compute.threads.enter(|| {
+        let rows = self.compute.threads.enter_unless_cancelled(cancel, || {
             self.stack().encoder_backward(&self.weights.encoder, output.rows(), state, dhidden, &wanted, cancel)
         })?;
         for example in rows.chunks_exact(gradient.len()) {
@@ -192,9 +192,9 @@ impl T5Network {
         let DecodedRows { lengths, mask, state, .. } = decoded;
         let plan = DecoderRows { lengths, mask, examples: &own, encoder: memory.rows() };
         self.scale_output(&mut doutput);
-        self.compute
-            .threads
-            .enter(|| self.stack().decoder_backward(&self.weights.decoder, plan, state, &doutput, cancel))
+        self.compute.threads.enter_unless_cancelled(cancel, || {
+            self.stack().decoder_backward(&self.weights.decoder, plan, state, &doutput, cancel)
+        })
     }
 
     /// The plain loss: cross entropy in nats at counted positions, summed over positions, mean over examples (spec
@@ -261,8 +261,10 @@ impl T5Network {
         }
         let rows = EncoderRows { lengths: &lengths, mask: &mask };
         let stack = self.stack();
-        let (hidden, state) =
-            self.compute.threads.enter(|| stack.encoder(&self.weights.encoder, rows, x, keep, cancel))?;
+        let (hidden, state) = self
+            .compute
+            .threads
+            .enter_unless_cancelled(cancel, || stack.encoder(&self.weights.encoder, rows, x, keep, cancel))?;
         Ok((EncoderOutput { hidden, lengths, mask }, state))
     }
 
@@ -296,10 +298,9 @@ impl T5Network {
         }
         let plan = DecoderRows { lengths: &lengths, mask: &mask, examples: of, encoder: memory.rows() };
         let stack = self.stack();
-        let (mut output, state) = self
-            .compute
-            .threads
-            .enter(|| stack.decoder(&self.weights.decoder, plan, &memory.hidden, x, keep, cancel))?;
+        let (mut output, state) = self.compute.threads.enter_unless_cancelled(cancel, || {
+            stack.decoder(&self.weights.decoder, plan, &memory.hidden, x, keep, cancel)
+        })?;
         self.scale_output(&mut output);
         Ok((output, lengths, state))
     }

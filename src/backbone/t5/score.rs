@@ -72,7 +72,7 @@ impl T5 {
             rows.push(places);
         }
         let network = &self.network;
-        network.compute.threads.enter(|| {
+        network.compute.threads.enter_unless_cancelled(cancel, || {
             let (memory, _) = network.run_encoder(&prompts, &read, &[], false, cancel)?;
             let (output, _, _) = network.run_decoder(&memory, &said, &of, false, cancel)?;
             Ok(self.label_scores(&output, &rows, readouts))
