@@ -11,14 +11,19 @@ DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 # Everything that is tested is built with these, so that nothing is compiled twice.
 TESTED_FEATURES := cli,train,real-model-tests
 
-# Where `make install` installs; LIBDIR is within PREFIX.
-PREFIX := /usr/local
-DESTDIR :=
-LIBDIR := lib
+# Where `make install` installs; LIBDIR is within PREFIX. SUDO=sudo copies as root what was built as the user.
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIBDIR ?= lib
+SUDO ?=
+# What the library for other languages has beside its defaults: train.
+FEATURES ?=
+# Everything here is built for this machine and looked for in target/release.
+unexport CARGO_BUILD_TARGET
 
 .PHONY: help demo test test-examples test-c test-threads test-abi test-cpp test-go test-swift test-install swift-root \
 	check check-report check-targets bench bench-mixed bench-bindings bench-peers bench-quality bundles results build \
-	build-train library install dist models minilm print-model print-minilm header expected abi clean
+	build-train library licences install dist models minilm print-model print-minilm header expected abi clean
 
 help:
 	@echo 'make demo           adapt the demo model to support tickets and predict (under 5 minutes after the build)'
@@ -44,7 +49,8 @@ help:
 	@echo 'make results        measure those in WORK, or in docs/results/bundles, on the labelled tasks in DATA, what is missing'
 	@echo '                    in docs/results, and write docs/RESULTS.md (hours); RESULTS=DIR keeps and writes elsewhere, and'
 	@echo '                    so measures all anew; TASKS, INSTRUCTIONS, THREADS, STAGES=page (trials cells page)'
-	@echo 'make install        install library, headers, pkg-config and CMake files, bundles: PREFIX, LIBDIR, DESTDIR'
+	@echo 'make install        install library, headers, pkg-config and CMake files, bundles: PREFIX, LIBDIR, DESTDIR, SUDO,'
+	@echo '                    FEATURES=train for the library with supmer_train_bundle'
 	@echo 'make dist           pack the same as target/dist/supmer-VERSION-SYSTEM.tar.gz'
 	@echo 'make models         fetch the demo model into $(CACHE)'
 	@echo 'make minilm         fetch the sentence encoder of meta-training'
@@ -174,15 +180,17 @@ build:
 # The shared library and the archive that other languages link to.
 library:
 	@scripts/need.sh cargo cc
-	cargo build --release --lib --locked
+	cargo build --release --lib --locked $(if $(FEATURES),--features "$(FEATURES)")
 	@[ ! -f "$(RELEASE)/libsupmer.so" ] || ln -sf libsupmer.so "$(RELEASE)/libsupmer.so.0"
 
-install: library
+licences: library
 	@scripts/need.sh python3
-	@scripts/install.py --built "$(RELEASE)" --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(or $(DESTDIR),/)"
+	@scripts/licences.py --out "$(RELEASE)/THIRD-PARTY.txt" --features "$(FEATURES)"
 
-dist: library
-	@scripts/need.sh python3
+install: licences
+	@$(SUDO) scripts/install.py --built "$(RELEASE)" --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(or $(DESTDIR),/)"
+
+dist: licences
 	@scripts/dist.py --built "$(RELEASE)" --out "$(dir $(RELEASE))dist"
 
 models:

@@ -13,21 +13,23 @@ import platform
 import shutil
 from pathlib import Path
 
-import licences
-
 ROOT = Path(__file__).resolve().parent.parent
-# What a program needs beside libsupmer.a, as `rustc --print native-static-libs` says.
-SYSTEM_LIBRARIES = {"Linux": ["pthread", "dl", "m", "gcc_s"], "Darwin": ["c", "m", "iconv"]}
+# What a program needs beside libsupmer.a, as `rustc --print native-static-libs` says; the unwinder, gcc_s or its archive,
+# is what compilers link of their own accord.
+SYSTEM_LIBRARIES = {"Linux": ["pthread", "dl", "m"], "Darwin": ["c", "m", "iconv"]}
 
 
 class Names:
-    """File names of the shared library: the file itself, the loader's name, the linker's name."""
+    """File names of the shared library: the file itself, the loader's name, the linker's name; and what the library calls
+    itself, which a program asks the loader for."""
 
     def __init__(self, version: str, abi: int) -> None:
         if platform.system() == "Darwin":
             self.file, self.loader, self.linker = (f"libsupmer.{v}dylib" for v in (f"{version}.", f"{abi}.", ""))
+            self.own = f"@rpath/{self.loader}"
         else:
             self.file, self.loader, self.linker = (f"libsupmer.so{v}" for v in (f".{version}", f".{abi}", ""))
+            self.own = self.loader
 
 
 def header_number(name: str) -> int:
@@ -69,7 +71,8 @@ def install(built: Path, prefix: Path, destdir: Path, libdir: Path) -> None:
         "VERSION": version(),
         "MAJOR_MINOR": version().rpartition(".")[0],
         "SHARED_FILE": names.file,
-        "SHARED_NAME": names.loader,
+        "SHARED_NAME": names.own,
+        "RPATH": " -Wl,-rpath,${libdir}" if names.own.startswith("@rpath/") else "",
         "SYSTEM_LIBRARIES": " ".join(f"-l{name}" for name in system),
         "SYSTEM_LIBRARIES_CMAKE": ";".join(system),
     }
@@ -78,7 +81,7 @@ def install(built: Path, prefix: Path, destdir: Path, libdir: Path) -> None:
         text = (ROOT / "packaging" / f"{target.name}.in").read_text(encoding="utf-8")
         for name, value in {**values, "PREFIX": os.path.relpath(prefix, target.parent)}.items():
             text = text.replace(f"@{name}@", value)
-        (folder(staged(target.parent)) / target.name).write_text(text, encoding="utf-8")
+        write(folder(staged(target.parent)) / target.name, text)
 
     bundles = folder(staged(prefix / "share/supmer/bundles"))
     for path in sorted((ROOT / "bundles").iterdir()):
@@ -87,13 +90,23 @@ def install(built: Path, prefix: Path, destdir: Path, libdir: Path) -> None:
     texts = folder(staged(prefix / "share/licenses/supmer"))
     for name in ["LICENSE-MIT", "LICENSE-APACHE"]:
         copy(ROOT / name, texts / name)
-    (texts / "THIRD-PARTY.txt").write_text(licences.third_party(ROOT), encoding="utf-8")
+    copy(built / "THIRD-PARTY.txt", texts / "THIRD-PARTY.txt")
 
 
 def folder(path: Path) -> Path:
-    """The folder, made when it is not there."""
-    path.mkdir(parents=True, exist_ok=True)
+    """The folder, made for everyone to read when it is not there, whatever the umask."""
+    for part in [*reversed(path.parents), path]:
+        if not part.exists():
+            part.mkdir()
+            part.chmod(0o755)
     return path
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file for everyone to read; one that exists is replaced."""
+    path.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
 
 
 def copy(source: Path, target: Path, mode: int = 0o644) -> None:

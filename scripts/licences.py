@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Licences of everything that is linked into the library, from the packages that cargo built it of.
 
-    licences.py >THIRD-PARTY.txt
+    licences.py --out THIRD-PARTY.txt [--features train]
 """
 
+import argparse
 import json
 import subprocess
 from pathlib import Path
@@ -12,9 +13,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PATTERNS = ["LICENSE*", "LICENCE*", "COPYING*", "COPYRIGHT*", "NOTICE*", "UNLICENSE*", "license*"]
 
 
-def third_party(root: Path) -> str:
+def third_party(root: Path, features: str) -> str:
     """One section for each package, by name: its licence and the licence texts that it brings."""
-    metadata = cargo_metadata(root)
+    metadata = cargo_metadata(root, features)
     packages = {package["id"]: package for package in metadata["packages"]}
     linked = sorted((packages[id] for id in linked_ids(metadata)), key=lambda p: (p["name"], p["version"]))
     head = (
@@ -25,11 +26,12 @@ def third_party(root: Path) -> str:
     return head + "".join(section(package, seen) for package in linked)
 
 
-def cargo_metadata(root: Path) -> dict:
-    """The dependency graph of the library for this machine."""
+def cargo_metadata(root: Path, features: str) -> dict:
+    """The dependency graph of the library with `features`, for this machine."""
     host = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
     target = next(line.split()[1] for line in host.splitlines() if line.startswith("host: "))
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target]
+    command += ["--features", features] if features else []
     return json.loads(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout)
 
 
@@ -65,5 +67,13 @@ def section(package: dict, seen: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--features", default="")
+    arguments = parser.parse_args()
+    arguments.out.write_text(third_party(ROOT, arguments.features), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(third_party(ROOT), end="")
+    main()

@@ -40,7 +40,7 @@ run() {
 # The loader's name, which cargo does not make.
 ln -sf libsupmer.so "$library/libsupmer.so.0"
 shared="-L$library -lsupmer -Wl,-rpath,$library -lpthread"
-static="$library/libsupmer.a -lpthread -ldl -lm -lgcc_s"
+static="$library/libsupmer.a -lpthread -ldl -lm"
 for source in tests/c/*.c examples/c/*.c; do
     name=$(basename "$source" .c)
     case $source in examples/*) name=example-$name ;; esac

@@ -53,7 +53,8 @@ type ModelOptions struct {
 }
 
 // LoadModel loads a model from a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors).
-// Unless weights are expanded the file is mapped: replace it by renaming, do not write to it while the model lives.
+// Unless weights are expanded the file is mapped: replace it by renaming, do not write to it while the model lives. Where
+// it may become unreadable (a network drive), which would end the process, use [LoadModelBytes].
 func LoadModel(ctx context.Context, path string, options *ModelOptions) (*Model, error) {
 	return loadModel(ctx, options, func(
 		native *C.supmer_model_options, progress C.uintptr_t, out **C.supmer_model, failed **C.supmer_error,

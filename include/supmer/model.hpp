@@ -57,7 +57,8 @@ public:
     using Handle::Handle;
 
     /// Loads a GGUF file or a Hugging Face folder. Unless weights are expanded the file is mapped: replace it by renaming, do
-    /// not write to it while the model lives.
+    /// not write to it while the model lives. Where it may become unreadable (a network drive), which would end the process,
+    /// load its bytes.
     static Result<Model> load(std::string_view path, const ModelOptions &options = {}) {
         return loaded(options, [&](const supmer_model_options *raw, supmer_model **out, supmer_error **error) {
             return supmer_model_load(path.data(), path.size(), raw, out, error);

@@ -10,13 +10,18 @@ namespace supmer {
 
 /// Values that lie one behind the other and belong to somebody else.
 template <typename T> class Span {
+    /// Whether a pointer is to values of T itself: those of a derived type lie further apart.
+    template <typename Pointer>
+    static constexpr bool fits = std::is_convertible_v<std::remove_pointer_t<Pointer> (*)[], const T (*)[]>;
+
 public:
     constexpr Span() noexcept = default;
     constexpr Span(const T *data, std::size_t size) noexcept : data_(data), size_(size) {}
+    template <typename Other, typename = std::enable_if_t<!fits<Other *>>> Span(Other *, std::size_t) = delete;
     template <std::size_t N> constexpr Span(const T (&array)[N]) noexcept : data_(array), size_(N) {}
     /// Of a std::vector, std::array, std::string, std::span and the like.
-    template <typename Container, typename = std::enable_if_t<std::is_convertible_v<
-                                      decltype(std::declval<const Container &>().data()), const T *>>>
+    template <typename Container,
+              typename = std::enable_if_t<fits<decltype(std::declval<const Container &>().data())>>>
     constexpr Span(const Container &container) noexcept : data_(container.data()), size_(container.size()) {}
 
     constexpr const T *data() const noexcept { return data_; }

@@ -24,7 +24,7 @@ fn the_example_tells_the_whole_story_with_the_static_library() {
     let program = folder.path().join("static");
     let mut compiler = c_compiler("c11");
     compiler.arg(example()).arg(library_folder().join("libsupmer.a")).arg("-o").arg(&program);
-    run(compiler.args(["-lpthread", "-ldl", "-lm", "-lgcc_s"]));
+    run(compiler.args(["-lpthread", "-ldl", "-lm"]));
     tell(&program, folder.path());
 }
 

@@ -2,9 +2,19 @@
 #include <numeric>
 #include <string_view>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "fixture.hpp"
+
+// Values of a derived type lie further apart than a Span would step.
+struct Job : supmer::Row {
+    int customer = 0;
+};
+template <typename... From> constexpr bool makes_rows = std::is_constructible_v<supmer::Span<supmer::Row>, From...>;
+static_assert(makes_rows<std::vector<supmer::Row>> && makes_rows<supmer::Row *, std::size_t>);
+static_assert(makes_rows<const supmer::Row (&)[2]> && makes_rows<std::nullptr_t, std::size_t>);
+static_assert(!makes_rows<std::vector<Job>> && !makes_rows<Job *, std::size_t> && !makes_rows<const Job (&)[2]>);
 
 static const std::vector<std::string_view> texts = {"drops", "", "a dry and dusty afternoon",
                                                     "rain, rain \xc3\xa9t\xc3\xa9"};

@@ -44,6 +44,26 @@ framework module CSupmer [system] {
 }
 END
     mkdir -p "$folder/Resources"
+    # Sizes of files that the app names are asked for, nothing is collected.
+    cat >"$folder/Resources/PrivacyInfo.xcprivacy" <<END
+<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0">
+<dict>
+    <key>NSPrivacyTracking</key><false/>
+    <key>NSPrivacyTrackingDomains</key><array/>
+    <key>NSPrivacyCollectedDataTypes</key><array/>
+    <key>NSPrivacyAccessedAPITypes</key>
+    <array>
+        <dict>
+            <key>NSPrivacyAccessedAPIType</key><string>NSPrivacyAccessedAPICategoryFileTimestamp</string>
+            <key>NSPrivacyAccessedAPITypeReasons</key>
+            <array><string>C617.1</string><string>3B52.1</string></array>
+        </dict>
+    </array>
+</dict>
+</plist>
+END
     cat >"$folder/Resources/Info.plist" <<END
 <?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
@@ -61,9 +81,9 @@ END
 END
 }
 
-# iOS has the property list beside the library; macOS has everything in a folder of its version, and links to it.
+# iOS has the property lists beside the library; macOS has everything in a folder of its version, and links to it.
 flat() {
-    mv "$1/CSupmer.framework/Resources/Info.plist" "$1/CSupmer.framework/"
+    mv "$1/CSupmer.framework/Resources/"* "$1/CSupmer.framework/"
     rmdir "$1/CSupmer.framework/Resources"
 }
 versioned() {

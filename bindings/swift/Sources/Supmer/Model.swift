@@ -18,7 +18,9 @@ public final class Model: HandleOwner, @unchecked Sendable {
     }
 
     /// Loads a GGUF file or a Hugging Face folder (config.json, tokenizer.json, safetensors). Unless weights are expanded the
-    /// file is mapped: replace it by renaming, do not write to it while the model lives.
+    /// file is mapped: replace it by renaming, do not write to it while the model lives. A mapped file that becomes unreadable
+    /// ends the process, without an error: with iOS file protection `.complete` it does when the device locks. Give the file
+    /// `.completeUntilFirstUserAuthentication`, or load its bytes.
     ///
     /// Throws ``Status/notFound``, ``Status/io``, ``Status/corruptFile``, ``Status/unsupported`` (the message names the
     /// architecture or setting), ``Status/notFinite``, ``Status/invalidOption``, ``Status/cancelled``.
