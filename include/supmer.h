@@ -1451,7 +1451,7 @@ supmer_status supmer_predict_row_json(const supmer_model *model,
  * - `probabilities`, `capacity`: receive `count` times one value per label, text by text; room for fewer is an error,
  *   (NULL, 0) leaves them out.
  * - `labels`: receives `count` positions of the best label or `SUPMER_ABSTAINED`; NULL leaves them out.
- * - Errors: as `supmer_predict`; one bad text fails the call, and the message says which.
+ * - Errors: as `supmer_predict`; one bad text fails the call, and the message says which, counted from 1.
  * - Threads: any; calls may share model and adapter.
  * - Since: 0.1.0
  */

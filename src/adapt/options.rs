@@ -41,7 +41,7 @@ pub enum AnswerLoss {
     Labels,
     /// The other labels alone, by a label head that is trained beside the prompt and takes the place of the verbalizers
     /// (deviation). Where the dev part chooses a head that was fitted, that is fitted once more, to the dev rows
-    /// as well. Of more than 4,096 training or dev rows, so many at the most are fitted to, evenly spread.
+    /// as well. Of more than 4,096 training or dev rows, about so many are fitted to, evenly spread.
     #[serde(rename = "head")]
     Head,
 }

@@ -143,7 +143,7 @@ pub unsafe extern "C" fn supmer_predict_row_json(
 /// - `probabilities`, `capacity`: receive `count` times one value per label, text by text; room for fewer is an error,
 ///   (NULL, 0) leaves them out.
 /// - `labels`: receives `count` positions of the best label or `SUPMER_ABSTAINED`; NULL leaves them out.
-/// - Errors: as `supmer_predict`; one bad text fails the call, and the message says which.
+/// - Errors: as `supmer_predict`; one bad text fails the call, and the message says which, counted from 1.
 /// - Threads: any; calls may share model and adapter.
 /// - Since: 0.1.0
 #[unsafe(no_mangle)]
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn supmer_predict_mixed(
             check_count(count)?;
             let mut own = Vec::new();
             for (row, &adapter) in arguments::slice(adapters, count, "adapters")?.iter().enumerate() {
-                own.push(call.handle(adapter).map_err(|e| e.context(format!("row {row}")))?.adapter());
+                own.push(call.handle(adapter).map_err(|e| e.context(format!("row {}", row + 1)))?.adapter());
             }
             let most = own.iter().map(|adapter| adapter.task().labels().len()).max().unwrap_or(0);
             if !probabilities.is_null() && stride < most {
@@ -349,10 +349,11 @@ fn cut(blob: &[u8], offsets: &[usize]) -> Result<Vec<Example>> {
     let text = |(row, ends): (usize, &[usize])| {
         let Some(bytes) = blob.get(ends[0]..ends[1]) else {
             let (from, to, length) = (ends[0], ends[1], blob.len());
-            let message = format!("row {row}: its bytes {from} to {to} are not inside the blob of {length} bytes");
+            let message =
+                format!("row {}: its bytes {from} to {to} are not inside the blob of {length} bytes", row + 1);
             return fail(Status::InvalidArgument, message);
         };
-        Ok(Example::text(arguments::utf8(bytes, &format!("row {row}"))?, None))
+        Ok(Example::text(arguments::utf8(bytes, &format!("row {}", row + 1))?, None))
     };
     offsets.windows(2).enumerate().map(text).collect()
 }
@@ -374,10 +375,10 @@ mod tests {
         for offsets in [[0, 2, 1], [0, 1, 10], [0, 1, usize::MAX]] {
             let error = cut(b"abc", &offsets).err().unwrap();
             assert_eq!(error.status(), Status::InvalidArgument);
-            assert!(error.to_string().starts_with("row 1:"), "{error}");
+            assert!(error.to_string().starts_with("row 2:"), "{error}");
         }
         let error = cut("aé".as_bytes(), &[0, 1, 2]).err().unwrap();
         assert_eq!(error.status(), Status::InvalidUtf8);
-        assert!(error.to_string().starts_with("row 1 "), "{error}");
+        assert!(error.to_string().starts_with("row 2 "), "{error}");
     }
 }

@@ -130,14 +130,19 @@ fn minimise(
         let slope = dot(&direction, &gradient);
         // The first step has no measure of the curvature: it moves by the length 1 at most.
         let first = if memory.is_empty() { (1.0 / dot(&gradient, &gradient).sqrt()).min(1.0) } else { 1.0 };
-        let tried = std::iter::successors(Some(first), |step| Some(step / 2.0)).take(60).find_map(|step| {
+        let mut lower = None;
+        for step in std::iter::successors(Some(first), |step| Some(step / 2.0)).take(60) {
+            cancel.check()?;
             let mut moved = x.clone();
             moved.scaled_add(step, &direction);
-            let (lower, gradient) = at(&moved);
-            (lower <= value + SUFFICIENT * step * slope).then_some((moved, lower, gradient))
-        });
+            let (reached, gradient) = at(&moved);
+            if reached <= value + SUFFICIENT * step * slope {
+                lower = Some((moved, reached, gradient));
+                break;
+            }
+        }
         // No step goes down any more: this is as low as the numbers can tell.
-        let Some((moved, lower, turned)) = tried else { break };
+        let Some((moved, reached, turned)) = lower else { break };
         let (step, change) = (&moved - &x, &turned - &gradient);
         if dot(&step, &change) > 0.0 {
             memory.push_back((step, change));
@@ -145,7 +150,7 @@ fn minimise(
                 memory.pop_front();
             }
         }
-        (x, value, gradient) = (moved, lower, turned);
+        (x, value, gradient) = (moved, reached, turned);
     }
     Ok(x)
 }

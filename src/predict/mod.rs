@@ -97,6 +97,7 @@ pub fn predict_mixed_watched(
     let mut known = HashMap::new();
     for (position, (adapter, _)) in rows.iter().enumerate() {
         if let Entry::Vacant(place) = known.entry(adapter.id()) {
+            options.cancel.check()?;
             place.insert(conditions.len());
             conditions.push(Condition::of(model, adapter).map_err(in_row("input", position))?);
         }

@@ -26,7 +26,7 @@ pub(crate) struct Scored<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchLimits {
     pub rows: usize,
-    /// Bytes of activations, unless one text alone takes more.
+    /// Bytes of activations and of the states of prompts, unless one text alone takes more.
     pub bytes: usize,
     /// What a scoring pass takes.
     pass: PassBytes,
@@ -67,8 +67,12 @@ pub(crate) fn score(
         let Scored { prompt, readout, .. } = &prompts[prompt];
         limits.bytes_of(prompt.rows(), tokens, readout.trie().most_rows())
     };
-    for batch in packed(texts, bytes_of, limits) {
+    let state_row = backbone.footprint().state_row;
+    let state_bytes = |prompt: usize| prompts[prompt].prompt.rows() * state_row;
+    for batch in packed(texts, bytes_of, state_bytes, limits) {
         cancel.check()?;
+        // Prompts come one after another: of those of the batch before only its last can be needed again.
+        states.retain(|(held, _)| *held == texts[batch[0]].0);
         let mut used: Vec<(usize, Arc<dyn PromptState>)> = Vec::new();
         for &at in &batch {
             let (prompt, _) = texts[at];
@@ -115,20 +119,28 @@ pub(crate) fn highest(values: &[f64]) -> usize {
 
 /// Positions of `texts` in batches: one prompt after another, so that few states are needed at a time, and inside a
 /// prompt by length, so that the threads share a batch evenly. `bytes_of` tells what a text of so many tokens takes under
-/// a prompt.
-fn packed(texts: &[(usize, &[u32])], bytes_of: impl Fn(usize, usize) -> usize, limits: BatchLimits) -> Vec<Vec<usize>> {
+/// a prompt, `state_bytes` what the prompt's state does.
+fn packed(
+    texts: &[(usize, &[u32])],
+    bytes_of: impl Fn(usize, usize) -> usize,
+    state_bytes: impl Fn(usize) -> usize,
+    limits: BatchLimits,
+) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..texts.len()).collect();
     order.sort_by_key(|&at| (texts[at].0, texts[at].1.len()));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut held = 0usize;
+    let mut last = None;
     for at in order {
-        let bytes = bytes_of(texts[at].0, texts[at].1.len());
-        held = held.saturating_add(bytes);
+        let (prompt, text) = texts[at];
+        let (bytes, state) = (bytes_of(prompt, text.len()), state_bytes(prompt));
+        held = held.saturating_add(bytes).saturating_add(if last == Some(prompt) { 0 } else { state });
+        last = Some(prompt);
         match batches.last_mut() {
             Some(batch) if batch.len() < limits.rows && held <= limits.bytes => batch.push(at),
             _ => {
                 batches.push(vec![at]);
-                held = bytes;
+                held = bytes.saturating_add(state);
             }
         }
     }
@@ -154,9 +166,16 @@ mod tests {
         let long = [7u32; 12];
         let texts: Vec<(usize, &[u32])> =
             [(0, 4), (1, 2), (0, 12), (0, 1), (1, 1), (0, 5), (0, 5)].map(|(p, n)| (p, &long[..n])).to_vec();
-        assert_eq!(packed(&texts, |_, tokens| tokens, LIMITS), [vec![3, 0, 5], vec![6], vec![2], vec![4, 1]]);
+        assert_eq!(packed(&texts, |_, tokens| tokens, |_| 0, LIMITS), [vec![3, 0, 5], vec![6], vec![2], vec![4, 1]]);
         let more = |prompt, tokens| if prompt == 0 { tokens + 5 } else { tokens };
-        assert_eq!(packed(&texts, more, LIMITS), [vec![3], vec![0], vec![5], vec![6], vec![2], vec![4, 1]]);
+        assert_eq!(packed(&texts, more, |_| 0, LIMITS), [vec![3], vec![0], vec![5], vec![6], vec![2], vec![4, 1]]);
+    }
+
+    #[test]
+    fn states_of_many_prompts_count() {
+        let texts: Vec<(usize, &[u32])> = [0, 0, 1, 2, 3].map(|prompt| (prompt, &[7u32; 1][..])).to_vec();
+        let state_bytes = |prompt: usize| if prompt == 3 { 20 } else { 4 };
+        assert_eq!(packed(&texts, |_, tokens| tokens, state_bytes, LIMITS), [vec![0, 1], vec![2, 3], vec![4]]);
     }
 
     #[test]
@@ -208,7 +227,7 @@ mod tests {
         let limits = BatchLimits::new(0, 100, PassBytes { prompt_row: 3, text_row: 2, answer_row: 5, ..PASS });
         assert_eq!(limits.bytes_of(10, 4, 1), 43);
         let texts: [(usize, &[u32]); 5] = [(0, &[7; 4]); 5];
-        let batches = packed(&texts, |_, tokens| limits.bytes_of(10, tokens, 1), limits);
+        let batches = packed(&texts, |_, tokens| limits.bytes_of(10, tokens, 1), |_| 0, limits);
         assert_eq!(batches, [vec![0, 1], vec![2, 3], vec![4]]);
     }
 

@@ -66,11 +66,14 @@ impl Turns {
         line.inside < self.places && line.waiting.front() == Some(&number)
     }
 
-    /// Lets the first of the line in. There may be a place for the next as well.
+    /// Lets the first of the line in.
     fn enter(&self, mut line: MutexGuard<'_, Line>) -> Turn<'_> {
         line.waiting.pop_front();
         line.inside += 1;
-        self.changed.notify_all();
+        // Who comes next may have looked already, when it was not yet the first.
+        if line.inside < self.places && !line.waiting.is_empty() {
+            self.changed.notify_all();
+        }
         Turn(self)
     }
 }

@@ -267,6 +267,25 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_is_cancelled_before_its_first_step_leaves_nothing_to_resume() {
+        let (model, folder) = (model(), tempfile::tempdir().unwrap());
+        let source = source(&model, &[" t", " a"], AnswerLoss::Labels).unwrap();
+        let start = StartOptions { prompt_length: 2, ..StartOptions::default() }.start(&model, 1).unwrap();
+        let mut options = TrainOptions::default();
+        (options.meta.steps, options.meta.mixing) = (1, false);
+        let run = |control| {
+            let (backbone, start) = (model.backbone(), start.clone());
+            let trainer =
+                Trainer { backbone, source: &source, options: &options, start, advice: None, folder: folder.path() };
+            trainer.run(false, control)
+        };
+        let cancelled = Control::default();
+        cancelled.cancel.request();
+        assert_eq!(run(cancelled).unwrap_err().status(), Status::Cancelled);
+        assert!(run(Control::default()).unwrap().finished);
+    }
+
+    #[test]
     fn a_run_without_label_heads_on_tasks_for_them_is_refused() {
         let (model, folder) = (model(), tempfile::tempdir().unwrap());
         let source = source(&model, &[" t", " a"], AnswerLoss::Head).unwrap();

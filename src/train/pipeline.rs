@@ -8,7 +8,7 @@ use super::embedding::{Embedder, EmbeddingTable, MiniLm, PooledStates};
 use super::start::is_t5;
 use super::trainer::check_folder;
 use super::{
-    AnchorOptions, AnchorTasks, ClusterOptions, Clusters, Corpus, SentenceOptions, SentenceStore, StartOptions,
+    AnchorOptions, AnchorTasks, ClusterOptions, Clusters, Corpus, SentenceOptions, SentenceStore, Start, StartOptions,
     StepTask, StepTasks, TaskKind, TaskSource, TrainOptions, Trained, Trainer, ValidationTask,
 };
 use crate::adapt::{AnswerLoss, Control};
@@ -70,6 +70,47 @@ impl PipelineOptions {
         }
     }
 
+    /// theta and phi before the first step, where they leave room for the tasks. Errors: those of [`StartOptions::start`];
+    /// `InvalidOption` when prompt and the longest task do not fit the model's context, `MemoryLimit` when they do not fit
+    /// the limit, so that a run does not end hours later at the first task of that length.
+    pub fn start(&self, model: &Model) -> Result<Start> {
+        let start = self.start.start(model, self.train.seed)?;
+        let (backbone, rows, longest) = (model.backbone(), start.prompt.rows(), self.tasks.max_tokens);
+        let context = backbone.context_length();
+        if rows + longest > context {
+            let message = format!(
+                "{rows} prompt rows and max_tokens {longest} need a context of {}, the model has {context}: lower one",
+                rows + longest
+            );
+            return fail(Status::InvalidOption, message);
+        }
+        let (limit, together) = (self.train.memory_limit, if self.train.meta.mixing { 2 } else { 1 });
+        let bytes = backbone.footprint().training.of(rows, vec![(longest, 1); together]);
+        if limit > 0 && bytes > limit {
+            let message = format!(
+                "a task of {longest} tokens under {rows} prompt rows needs {bytes} bytes of activations, the memory limit is \
+                 {limit}: raise it, or lower max_tokens"
+            );
+            return fail(Status::MemoryLimit, message);
+        }
+        Ok(start)
+    }
+
+    /// `InvalidOption` where validation is asked for and nothing is held out for it.
+    fn check_validation(&self) -> Result<()> {
+        within("validation_tasks", self.validation_tasks, 0..=MOST_VALIDATION_TASKS)?;
+        let is_asked_for = self.train.validate_every > 0 && self.validation_tasks > 0;
+        if is_asked_for && self.clusters.held_out_count() == 0 {
+            let ClusterOptions { count, held_out, .. } = self.clusters;
+            let message = format!(
+                "of {count} clusters a share of {held_out} is none to hold out for validation: raise held_out or clusters, or \
+                 validate never"
+            );
+            return fail(Status::InvalidOption, message);
+        }
+        Ok(())
+    }
+
     /// Has answers told apart as `answer_loss` says, in training and in the adaptation that the bundle advises, with the
     /// steps and the rate that suit it.
     pub fn set_answer_loss(&mut self, answer_loss: AnswerLoss) {
@@ -102,8 +143,8 @@ impl ClusteredText {
     /// call with the same text and options left there is used again. Progress counts sentences as they are embedded, then
     /// rows as they are clustered.
     ///
-    /// Errors: first what is wrong with options and folder, so that a run that cannot go on loses nothing; those of the corpus, the encoder and the clustering;
-    /// `Cancelled` (the next call goes on from there).
+    /// Errors: first what is wrong with options and folder, so that a run that cannot go on loses nothing; those of the
+    /// corpus, the encoder and the clustering; `Cancelled` (the next call goes on from there).
     pub fn build(
         model: &Model,
         corpus: &Path,
@@ -116,14 +157,14 @@ impl ClusteredText {
         options.tasks.check()?;
         options.train.check_answers(options.tasks.answer_loss)?;
         options.clusters.check()?;
-        within("validation_tasks", options.validation_tasks, 0..=MOST_VALIDATION_TASKS)?;
+        options.check_validation()?;
         check_folder(work, resume)?;
         let cancel = control.cancel.clone();
         let mut tell = |done, total| {
             control.tell(Progress { stage: Stage::Prepare, done, total, loss: f32::NAN, accuracy: f32::NAN })
         };
         let corpus = Corpus::open(corpus, options.files.as_deref())?;
-        if resume && !SentenceStore::is_of(&corpus, &options.sentences, work)? {
+        if resume && !SentenceStore::is_of(&corpus, &options.sentences, work, &cancel)? {
             let message = format!(
                 "{}: the run to resume is of other text or other limits of a sentence; give those it began with",
                 work.display()
@@ -131,6 +172,7 @@ impl ClusteredText {
             return fail(Status::InvalidArgument, message);
         }
         let sentences = SentenceStore::build(&corpus, &options.sentences, work, &cancel)?;
+        options.clusters.check_rows(sentences.len())?;
         let threads = model.options().thread_count;
         let embedder: Box<dyn Embedder + '_> = match &options.encoder {
             Some(folder) => Box::new(MiniLm::load(folder, threads)?),
@@ -216,7 +258,7 @@ pub fn train_bundle(
     mut control: Control<'_>,
 ) -> Result<Trained> {
     let backbone = model.backbone();
-    let start = options.start.start(model, options.train.seed)?;
+    let start = options.start(model)?;
     let text = ClusteredText::build(model, corpus, work, resume, options, &mut control)?;
     let source = AnchorSource::new(&text, backbone, options, &control)?;
     let advice = Some(options.advice);

@@ -58,8 +58,8 @@ impl Trainer<'_> {
     /// Runs to the last step, to the hours given, or until `control` cancels; with `resume` from the folder's checkpoint.
     ///
     /// Errors: `InvalidOption`; `InvalidArgument` when the folder holds a run and `resume` is false, or a run of other
-    /// options; `NotFound` when there is nothing to resume; `Cancelled` after a checkpoint was written; `NotFinite` when
-    /// the run diverges; those of the task source and of files.
+    /// options; `NotFound` when there is nothing to resume; `Cancelled`, after a checkpoint was written where a step had been
+    /// done; `NotFinite` when the run diverges; those of the task source and of files.
     pub fn run(&self, resume: bool, mut control: Control<'_>) -> Result<Trained> {
         self.options.validate()?;
         self.options.check_answers(self.source.answer_loss())?;
@@ -88,9 +88,12 @@ impl Trainer<'_> {
                 saved = run.state.step;
             }
         };
-        // A cancelled run can go on from here; one that failed goes on from its last checkpoint.
-        let failed = outcome.as_ref().is_err_and(|error| error.status() != Status::Cancelled);
-        if !failed {
+        // A cancelled run can go on from here once it has begun; one that failed goes on from its last checkpoint.
+        let is_worth_saving = match &outcome {
+            Ok(_) => true,
+            Err(error) => error.status() == Status::Cancelled && run.state.step > 0,
+        };
+        if is_worth_saving {
             self.save(&mut run, &mut metrics, &identity)?;
         }
         let examples_per_second = examples as f64 / began.elapsed().as_secs_f64();

@@ -157,7 +157,7 @@ fn bad_rows_are_named_and_nothing_is_written() {
         assert_eq!(failure(|e| mixed(null(), room, 3, 2, e)), invalid("adapters is NULL"));
         let (status, message) = failure(|e| mixed(without.as_ptr(), room, 3, 2, e));
         assert_eq!(status, SUPMER_STATUS_INVALID_ARGUMENT);
-        assert!(message.starts_with("row 1: ") && message.contains("NULL"), "{message}");
+        assert!(message.starts_with("row 2: ") && message.contains("NULL"), "{message}");
         let narrow = failure(|e| mixed(good[1..].as_ptr(), room, 2, 2, e));
         assert_eq!(narrow, invalid("stride is 2, the adapters have up to 3 labels"));
         assert_eq!(failure(|e| mixed(good.as_ptr(), null_mut(), 3, 2, e)), invalid("probabilities is NULL"));

@@ -130,6 +130,9 @@ fn what_cannot_be_trained_on_is_refused_by_name() {
     let run = Run::new(160);
     for (options, wanted) in [
         (&["--clusters", "5000"][..], "clusters"),
+        (&["--held-out", "0"], "held_out"),
+        (&["--prompt-length", "2000"], "context"),
+        (&["--memory-limit", "1"], "memory limit"),
         (&["--steps", "0"], "steps"),
         (&["--files", "missing.txt"], "missing.txt"),
         (&["--resume"], "no checkpoint to resume"),

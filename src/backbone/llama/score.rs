@@ -60,16 +60,16 @@ impl Llama {
             spans: vec![Span { start: 0, length: rows, answers: 0, chain: rows, parents: Vec::new() }],
             ..Packed::default()
         };
-        let mut memory = self.take_scoring_memory();
-        resize(&mut memory.activations.x, prompt.values().len()).copy_from_slice(prompt.values());
         self.compute.threads.enter_unless_cancelled(cancel, || {
+            let mut memory = self.take_scoring_memory();
+            resize(&mut memory.activations.x, prompt.values().len()).copy_from_slice(prompt.values());
             self.run_layers(&packed, None, cancel, &mut memory, |activations| {
                 state.keys.extend_from_slice(&activations.k);
                 state.values.extend_from_slice(&activations.v);
-            })
-        })?;
-        self.keep_scoring_memory(memory, packed.rows());
-        Ok(state)
+            })?;
+            self.keep_scoring_memory(memory, packed.rows());
+            Ok(state)
+        })
     }
 
     pub(super) fn score_texts(
@@ -98,15 +98,15 @@ impl Llama {
         }
         let prompts: Vec<usize> = states.iter().map(|s| s.rows).collect();
         let packed = Packed::for_scores(&prompts, texts, &labels);
-        let mut memory = self.take_scoring_memory();
-        let x = resize(&mut memory.activations.x, packed.rows() * self.source.config.width);
-        self.embed_all(&packed.tokens, x);
-        let scores = self.compute.threads.enter_unless_cancelled(cancel, || {
+        self.compute.threads.enter_unless_cancelled(cancel, || {
+            let mut memory = self.take_scoring_memory();
+            let x = resize(&mut memory.activations.x, packed.rows() * self.source.config.width);
+            self.embed_all(&packed.tokens, x);
             self.run_layers(&packed, Some(&states), cancel, &mut memory, |_| ())?;
-            self.label_scores(&packed, readouts, &mut memory)
-        })?;
-        self.keep_scoring_memory(memory, packed.rows());
-        Ok(scores)
+            let scores = self.label_scores(&packed, readouts, &mut memory)?;
+            self.keep_scoring_memory(memory, packed.rows());
+            Ok(scores)
+        })
     }
 
     /// All layers over `memory.activations.x`; the answer rows' final hidden states end in `memory.hidden`.

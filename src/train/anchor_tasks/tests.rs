@@ -30,7 +30,7 @@ impl Embedder for BySubject {
         SUBJECTS.len()
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>> {
+    fn embed(&self, texts: &[&str], _: &Cancel) -> Result<Vec<f32>> {
         Ok(texts.iter().flat_map(|text| SUBJECTS.map(|subject| f32::from(text.contains(subject)))).collect())
     }
 }

@@ -71,7 +71,7 @@ impl Clusters {
         cancel: &Cancel,
     ) -> Result<Self> {
         options.check()?;
-        check_rows(options, embeddings.len())?;
+        options.check_rows(embeddings.len())?;
         let ClusterOptions { count, batch, steps, seed, .. } = options;
         let whole = format!("clusters 1 {} {count} {batch} {steps} {seed}", embeddings.key());
         let key = format!("{:x}", Sha256::digest(whole));
@@ -102,8 +102,7 @@ impl Clusters {
         let mut order: Vec<usize> = (0..options.count).collect();
         Random::new(options.seed, "held-out clusters").shuffle(&mut order);
         let mut held_out = vec![false; options.count];
-        let share = (options.held_out * options.count as f64).round() as usize;
-        order[..share].iter().for_each(|&cluster| held_out[cluster] = true);
+        order[..options.held_out_count()].iter().for_each(|&cluster| held_out[cluster] = true);
         Self { width, centers, assignment, members, starts, nearest, held_out }
     }
 
@@ -164,14 +163,20 @@ impl ClusterOptions {
         within("cluster steps", self.steps, 0..=1_000_000)?;
         within("held_out", self.held_out, 0.0..=0.9)
     }
-}
 
-fn check_rows(options: &ClusterOptions, rows: usize) -> Result<()> {
-    if options.count > rows {
-        let message = format!("{} clusters need as many sentences, there are {rows}: ask for fewer", options.count);
-        return fail(Status::InvalidOption, message);
+    /// `InvalidOption` where there are fewer rows than clusters.
+    pub(super) fn check_rows(&self, rows: usize) -> Result<()> {
+        if self.count > rows {
+            let message = format!("{} clusters need as many sentences, there are {rows}: ask for fewer", self.count);
+            return fail(Status::InvalidOption, message);
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// How many clusters are held out.
+    pub(super) fn held_out_count(&self) -> usize {
+        (self.held_out * self.count as f64).round() as usize
+    }
 }
 
 #[cfg(test)]

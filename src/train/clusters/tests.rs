@@ -13,7 +13,7 @@ impl Embedder for Corners {
         9
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>> {
+    fn embed(&self, texts: &[&str], _: &Cancel) -> Result<Vec<f32>> {
         let row = |text: &&str| {
             let number: usize = text.split(' ').nth(1).unwrap().parse().unwrap();
             let mut random = Random::new(number as u64, "noise");

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::container::regular_file;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::MAX_LINE_BYTES;
 
@@ -19,7 +20,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::io(path, &e))?;
+        let file = regular_file::open(path)?;
         Ok(Self { path: path.to_owned(), reader: BufReader::with_capacity(1 << 18, file), number: 0, line: Vec::new() })
     }
 

@@ -6,14 +6,15 @@
 mod lines;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::container::regular_file;
 use crate::error::{Error, Result, Status, fail};
+use crate::runtime::Cancel;
 use lines::Lines;
 
 /// The files of a corpus, in order.
@@ -68,7 +69,7 @@ impl Corpus {
             return fail(Status::InvalidArgument, message);
         }
         for file in &files {
-            std::fs::metadata(file).map_err(|e| Error::io(file, &e))?;
+            regular_file::open(file)?;
             kind_of(file)?;
         }
         Ok(Self { files })
@@ -96,14 +97,15 @@ impl Corpus {
 
     /// The digest that [`CorpusSummary::digest`] has after a whole reading, without looking at the text.
     ///
-    /// Errors: `NotFound`, `Io`.
-    pub fn digest(&self) -> Result<String> {
+    /// Errors: `NotFound`, `Io`, `Cancelled`.
+    pub fn digest(&self, cancel: &Cancel) -> Result<String> {
         let mut sum = Sha256::new();
         for path in &self.files {
             let failed = |e: std::io::Error| Error::io(path, &e);
             start_file(&mut sum, path)?;
-            let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(failed)?);
+            let mut reader = BufReader::with_capacity(1 << 20, regular_file::open(path)?);
             loop {
+                cancel.check()?;
                 let block = reader.fill_buf().map_err(failed)?;
                 if block.is_empty() {
                     break;

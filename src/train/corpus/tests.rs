@@ -31,12 +31,13 @@ fn documents_come_in_order_from_both_forms() {
     assert_eq!((summary.documents, summary.paragraphs), (4, 6));
     assert_eq!(summary.files, ["a.txt", "b.jsonl"]);
     assert_eq!(summary.bytes, (text.len() + json.len()) as u64);
-    assert_eq!(summary.digest, corpus.digest().unwrap());
+    assert_eq!(summary.digest, corpus.digest(&Cancel::new()).unwrap());
 }
 
 #[test]
 fn the_digest_follows_names_and_bytes() {
-    let digest = |files: &[(&str, &[u8])]| Corpus::open(folder(files).path(), None).unwrap().digest().unwrap();
+    let digest =
+        |files: &[(&str, &[u8])]| Corpus::open(folder(files).path(), None).unwrap().digest(&Cancel::new()).unwrap();
     let one = digest(&[("a.txt", b"x\n")]);
     assert_eq!(one, digest(&[("a.txt", b"x\n")]));
     for other in
@@ -73,4 +74,10 @@ fn bad_input_is_named_with_file_and_line() {
     assert_eq!(Corpus::open(empty.path(), None).unwrap_err().status(), Status::InvalidArgument);
     assert_eq!(Corpus::open(&empty.path().join("a.md"), None).unwrap_err().status(), Status::InvalidArgument);
     assert_eq!(Corpus::open(&empty.path().join("b.txt"), None).unwrap_err().status(), Status::NotFound);
+    #[cfg(unix)]
+    {
+        let endless = empty.path().join("endless.txt");
+        std::os::unix::fs::symlink("/dev/zero", &endless).unwrap();
+        assert_eq!(Corpus::open(&endless, None).unwrap_err().status(), Status::InvalidArgument);
+    }
 }

@@ -12,7 +12,7 @@ use super::{Embedder, normalize_rows};
 use crate::backbone::mapped;
 use crate::error::{Error, Result, Status, fail};
 use crate::limits::{MAX_JSON_BYTES, MAX_TOKENIZER_BYTES};
-use crate::runtime::Threads;
+use crate::runtime::{Cancel, Threads};
 
 /// Most bytes of the encoder's weights.
 const MAX_WEIGHT_BYTES: usize = 4 << 30;
@@ -20,6 +20,8 @@ const MAX_WEIGHT_BYTES: usize = 4 << 30;
 const SHARE: usize = 8;
 /// Most tokens of a text, as the encoder was trained.
 const MAX_TOKENS: usize = 256;
+/// Tokens that a tokenizer may put around a text.
+const SPECIAL_TOKENS: usize = 8;
 
 /// A BERT and its tokenizer.
 pub struct MiniLm {
@@ -42,6 +44,7 @@ impl MiniLm {
         let weights_path = folder.join("model.safetensors");
         let config = mapped::read(&config_path, MAX_JSON_BYTES)?;
         let config: Config = serde_json::from_slice(&config).map_err(|e| corrupt(&config_path, &e))?;
+        check(&config).map_err(|what| corrupt(&config_path, &what))?;
         let vocabulary = mapped::read(&tokenizer_path, MAX_TOKENIZER_BYTES)?;
         let mut tokenizer = Tokenizer::from_bytes(&vocabulary).map_err(|e| corrupt(&tokenizer_path, &e))?;
         let max_length = MAX_TOKENS.min(config.max_position_embeddings);
@@ -87,7 +90,7 @@ impl Embedder for MiniLm {
         self.width
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>> {
+    fn embed(&self, texts: &[&str], cancel: &Cancel) -> Result<Vec<f32>> {
         let mut tokens = Vec::with_capacity(texts.len());
         for text in texts {
             let encoding = self.tokenizer.encode(*text, true);
@@ -99,11 +102,26 @@ impl Embedder for MiniLm {
         }
         let failed = |e: candle_core::Error| Error::new(Status::Internal, format!("sentence encoder: {e}"));
         let shares: Vec<&[Vec<u32>]> = tokens.chunks(SHARE).collect();
-        let pooled = self.threads.enter(|| self.threads.map(shares.len(), |share| self.pool(shares[share])));
+        let pooled = self.threads.enter_unless_cancelled(cancel, || {
+            cancel.check()?;
+            Ok(self.threads.map(shares.len(), |share| self.pool(shares[share])))
+        })?;
         let mut rows = pooled.into_iter().collect::<candle_core::Result<Vec<_>>>().map_err(failed)?.concat();
         normalize_rows(&mut rows, self.width);
         Ok(rows)
     }
+}
+
+/// What the encoder and its tokenizer divide by or take away from without a look.
+fn check(config: &Config) -> std::result::Result<(), String> {
+    let Config { hidden_size, num_attention_heads: heads, max_position_embeddings: positions, .. } = config;
+    if *hidden_size == 0 || *heads == 0 || hidden_size % heads != 0 {
+        return Err(format!("hidden_size {hidden_size} is not one or more times num_attention_heads {heads}"));
+    }
+    if *positions <= SPECIAL_TOKENS {
+        return Err(format!("max_position_embeddings {positions} leaves no place for a text"));
+    }
+    Ok(())
 }
 
 fn corrupt(path: &Path, error: &dyn std::fmt::Display) -> Error {

@@ -5,6 +5,7 @@ mod pooled_states;
 mod table;
 
 use crate::error::Result;
+use crate::runtime::Cancel;
 
 pub use mini_lm::MiniLm;
 pub use pooled_states::PooledStates;
@@ -16,8 +17,9 @@ pub trait Embedder {
     fn id(&self) -> String;
     /// Values of a vector.
     fn width(&self) -> usize;
-    /// The vectors of `texts`, (texts, width) row by row. A text too long is cut at its end.
-    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>>;
+    /// The vectors of `texts`, (texts, width) row by row. A text too long is cut at its end. Errors: `Cancelled`, and the
+    /// embedder's own.
+    fn embed(&self, texts: &[&str], cancel: &Cancel) -> Result<Vec<f32>>;
 }
 
 /// Scales every row of `width` values to Euclidean length 1; a row of zeros stays.

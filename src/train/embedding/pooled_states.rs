@@ -32,14 +32,14 @@ impl Embedder for PooledStates<'_> {
         self.backbone.width()
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>> {
+    fn embed(&self, texts: &[&str], cancel: &Cancel) -> Result<Vec<f32>> {
         let tokenizer = self.backbone.tokenizer();
         let mut tokens = Vec::with_capacity(texts.len());
         for text in texts {
             let ids = tokenizer.encode_at_most(text, MAX_TOKENS)?;
             tokens.push(tokenizer.bos().into_iter().chain(ids).collect());
         }
-        let mut rows = self.backbone.pooled(&tokens, &Cancel::new())?;
+        let mut rows = self.backbone.pooled(&tokens, cancel)?;
         normalize_rows(&mut rows, self.width());
         Ok(rows)
     }

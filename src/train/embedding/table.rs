@@ -135,9 +135,8 @@ fn embed_chunk(embedder: &dyn Embedder, texts: &[String], cancel: &Cancel) -> Re
     order.sort_by_key(|&at| texts[at].len());
     let mut rows = vec![0.0; texts.len() * width];
     for batch in order.chunks(BATCH) {
-        cancel.check()?;
         let batch_texts: Vec<&str> = batch.iter().map(|&at| texts[at].as_str()).collect();
-        let made = embedder.embed(&batch_texts)?;
+        let made = embedder.embed(&batch_texts, cancel)?;
         if made.len() != batch.len() * width || !made.iter().all(|x| x.is_finite()) {
             return fail(Status::NotFinite, "the embedder gave values that are not finite, or another number of them");
         }

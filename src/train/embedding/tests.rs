@@ -21,7 +21,7 @@ impl Embedder for Toy {
         2
     }
 
-    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>> {
+    fn embed(&self, texts: &[&str], _: &Cancel) -> Result<Vec<f32>> {
         self.seen.set(self.seen.get() + texts.len());
         if self.seen.get() > self.until {
             return fail(Status::Io, "enough");
@@ -92,16 +92,16 @@ fn check_close(what: &str, found: &[f32], expected: &[f32]) {
 
 #[test]
 fn a_bert_gives_the_reference_embeddings_alone_and_padded_in_a_batch() {
-    let bert = MiniLm::load(&tiny_bert(), 2).unwrap();
+    let (bert, cancel) = (MiniLm::load(&tiny_bert(), 2).unwrap(), Cancel::new());
     let json = std::fs::read(tiny_bert().join("expected.json")).unwrap();
     let Expected { sentences } = serde_json::from_slice(&json).unwrap();
     let texts: Vec<&str> = sentences.iter().map(|sentence| sentence.text.as_str()).collect();
-    let together = bert.embed(&texts).unwrap();
+    let together = bert.embed(&texts, &cancel).unwrap();
     for (sentence, row) in sentences.iter().zip(together.chunks_exact(bert.width())) {
         check_close(&sentence.text, row, &sentence.embedding);
-        check_close(&sentence.text, &bert.embed(&[&sentence.text]).unwrap(), &sentence.embedding);
+        check_close(&sentence.text, &bert.embed(&[&sentence.text], &cancel).unwrap(), &sentence.embedding);
     }
-    assert!(bert.embed(&[]).unwrap().is_empty());
+    assert!(bert.embed(&[], &cancel).unwrap().is_empty());
 }
 
 #[test]
@@ -119,6 +119,29 @@ fn a_damaged_bert_is_named() {
         let error = load();
         assert!(error.status() == Status::CorruptFile && error.to_string().contains(name), "{error}");
         std::fs::write(&path, &bytes).unwrap();
+    }
+}
+
+#[test]
+fn sizes_that_no_bert_has_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(tiny_bert().join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().join("config.json");
+    let genuine: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (name, value) in [
+        ("num_attention_heads", 0),
+        ("num_attention_heads", 3),
+        ("hidden_size", 0),
+        ("max_position_embeddings", 0),
+        ("max_position_embeddings", 1),
+    ] {
+        let mut config = genuine.clone();
+        config[name] = value.into();
+        std::fs::write(&path, config.to_string()).unwrap();
+        let error = MiniLm::load(folder.path(), 1).err().unwrap();
+        assert!(error.status() == Status::CorruptFile && error.to_string().contains(name), "{error}");
     }
 }
 
@@ -143,7 +166,7 @@ fn pooled_states_are_those_of_the_loss_without_a_prompt() {
                 check_close(name, row, &made.pooled);
             }
         }
-        let rows = PooledStates::new(backbone).embed(&texts).unwrap();
+        let rows = PooledStates::new(backbone).embed(&texts, &Cancel::new()).unwrap();
         for row in rows.chunks_exact(backbone.width()) {
             assert!((row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
         }

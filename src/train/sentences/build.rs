@@ -44,7 +44,7 @@ impl SentenceStore {
         within("min_characters", options.min_characters, 1..=MOST_CHARACTERS)?;
         within("max_characters", options.max_characters, options.min_characters..=MOST_CHARACTERS)?;
         std::fs::create_dir_all(work).map_err(|e| Error::io(work, &e))?;
-        let digest = corpus.digest()?;
+        let digest = corpus.digest(cancel)?;
         let key = key(&digest, options);
         if let Some(store) = SentenceStore::open(work)?
             && store.key() == key
@@ -71,8 +71,8 @@ impl SentenceStore {
     }
 
     /// Whether the store in `work` is of `corpus` and `options`; not, where there is none. Errors: those of reading.
-    pub fn is_of(corpus: &Corpus, options: &SentenceOptions, work: &Path) -> Result<bool> {
-        let key = key(&corpus.digest()?, options);
+    pub fn is_of(corpus: &Corpus, options: &SentenceOptions, work: &Path, cancel: &Cancel) -> Result<bool> {
+        let key = key(&corpus.digest(cancel)?, options);
         Ok(SentenceStore::open(work)?.is_some_and(|store| store.key() == key))
     }
 }

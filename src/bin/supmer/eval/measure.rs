@@ -99,9 +99,12 @@ impl<'a> Bench<'a> {
         let learner = match &arguments.encoder {
             _ if *method == Method::Majority => Learner::Nobody,
             #[cfg(feature = "train")]
-            Some(folder) if *method == Method::MinilmLogreg => {
-                Learner::Embeddings(Box::new(MinilmLogreg::open(folder, plan, arguments.model.threads)?))
-            }
+            Some(folder) if *method == Method::MinilmLogreg => Learner::Embeddings(Box::new(MinilmLogreg::open(
+                folder,
+                plan,
+                arguments.model.threads,
+                console.cancel.clone(),
+            )?)),
             _ => Learner::Model(arguments.model.load()?),
         };
         Ok(Self { method, arguments, plan, console, bundle, learner })

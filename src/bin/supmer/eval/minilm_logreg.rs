@@ -21,6 +21,7 @@ pub struct MinilmLogreg {
     encoder: MiniLm,
     test: Vec<Vec<f32>>,
     test_seconds: f64,
+    cancel: Cancel,
 }
 
 /// A classifier fitted on one draw.
@@ -36,12 +37,12 @@ pub struct Fitted {
 }
 
 impl MinilmLogreg {
-    /// Loads the encoder of `folder`, for `threads` workers, and embeds the test rows.
-    pub fn open(folder: &Path, plan: &Plan, threads: usize) -> Outcome<Self> {
+    /// Loads the encoder of `folder`, for `threads` workers, and embeds the test rows. `cancel` stops this and every fit.
+    pub fn open(folder: &Path, plan: &Plan, threads: usize, cancel: Cancel) -> Outcome<Self> {
         let encoder = MiniLm::load(folder, threads)?;
         let start = Instant::now();
-        let test = embed(&encoder, &plan.test)?;
-        Ok(Self { encoder, test, test_seconds: start.elapsed().as_secs_f64() })
+        let test = embed(&encoder, &plan.test, &cancel)?;
+        Ok(Self { encoder, test, test_seconds: start.elapsed().as_secs_f64(), cancel })
     }
 
     /// Tells encoders apart.
@@ -53,14 +54,14 @@ impl MinilmLogreg {
     /// that on both, as a label head does.
     pub fn fit(&self, plan: &Plan, split: &Split) -> Outcome<Fitted> {
         let start = Instant::now();
-        let [train, dev] = [&split.train, &split.dev].map(|part| embed(&self.encoder, &plan.rows(part)));
+        let [train, dev] = [&split.train, &split.dev].map(|part| embed(&self.encoder, &plan.rows(part), &self.cancel));
         let (train, dev) = (train?, dev?);
         let [train_gold, dev_gold] = [&split.train, &split.dev].map(|part| plan.classes(part));
         let data = Labelled { rows: &train, labels: &train_gold, offsets: &[] };
         let classes = plan.task.labels().len();
         let mut best: Option<((f64, f64), f64)> = None;
         for strength in STRENGTHS {
-            let predicted = predict(&LogisticRegression::fit(data, classes, strength, &Cancel::new())?, &dev);
+            let predicted = predict(&LogisticRegression::fit(data, classes, strength, &self.cancel)?, &dev);
             let score = (accuracy(&dev_gold, &predicted), -log_loss(&dev_gold, &predicted));
             if best.as_ref().is_none_or(|(kept, _)| score > *kept) {
                 best = Some((score, strength));
@@ -69,7 +70,7 @@ impl MinilmLogreg {
         let strength = best.map_or(STRENGTHS[0], |(_, strength)| strength);
         let (rows, labels) = ([train.as_slice(), &dev].concat(), [train_gold, dev_gold].concat());
         let data = Labelled { rows: &rows, labels: &labels, offsets: &[] };
-        let fitted = LogisticRegression::fit(data, classes, strength, &Cancel::new())?;
+        let fitted = LogisticRegression::fit(data, classes, strength, &self.cancel)?;
         let fit_seconds = start.elapsed().as_secs_f64();
         let start = Instant::now();
         let probabilities = predict(&fitted, &self.test);
@@ -84,11 +85,11 @@ fn predict(fitted: &LogisticRegression, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
 
 /// The embeddings of a row's fields side by side. Two fields u and v also give |u - v| and u * v, as is usual for pairs
 /// of sentences (Conneau et al. 2017).
-fn embed(encoder: &MiniLm, rows: &[Example]) -> Outcome<Vec<Vec<f32>>> {
+fn embed(encoder: &MiniLm, rows: &[Example], cancel: &Cancel) -> Outcome<Vec<Vec<f32>>> {
     let texts: Vec<&str> = rows.iter().flat_map(|row| row.fields.values().map(String::as_str)).collect();
     let mut embedded = Vec::with_capacity(texts.len() * encoder.width());
     for batch in texts.chunks(BATCH_TEXTS) {
-        embedded.extend(encoder.embed(batch)?);
+        embedded.extend(encoder.embed(batch, cancel)?);
     }
     let fields = rows.first().map_or(1, |row| row.fields.len());
     Ok(embedded.chunks_exact(fields * encoder.width()).map(|row| side_by_side(row, encoder.width())).collect())

@@ -122,7 +122,7 @@ impl Arguments {
         options: &PipelineOptions,
         mut control: Control<'_>,
     ) -> Outcome<(Trained, ReportParts)> {
-        let start = options.start.start(model, options.train.seed)?;
+        let start = options.start(model)?;
         let text = ClusteredText::build(model, corpus, &self.run, self.resume, options, &mut control)?;
         let source = AnchorSource::new(&text, model.backbone(), options, &control)?;
         let mut parts = ReportParts { cluster_sizes: text.clusters.sizes(), ..self.report_parts(&source)? };
