@@ -103,7 +103,7 @@ test-abi:
 	@scripts/abi_dump.sh "$(DEBUG)/libsupmer.abi"
 	abidiff tests/abi/libsupmer.abi "$(DEBUG)/libsupmer.abi"
 
-test-swift: library
+test-swift: licences
 	@scripts/need.sh python3
 	@SUPMER_CACHE="$(CACHE)" scripts/test_swift.sh "$(RELEASE)"
 
@@ -134,7 +134,7 @@ bench-mixed: models
 	@scripts/need.sh cargo
 	SUPMER_MODEL="$(MODEL)" cargo bench --features real-model-tests --bench mixed
 
-bench-bindings: library
+bench-bindings: licences
 	@scripts/need.sh cc c++ pkg-config go python3
 	cargo build --release --example bench_call
 	$(or $(CC),cc) -std=c11 -Wall -Wextra -pedantic -O2 -Iinclude benches/bindings/c.c \

@@ -3,8 +3,9 @@
 
     install.py --built target/release --prefix /usr/local [--destdir DIR] [--libdir DIR]
 
-LIBDIR is `lib` inside the prefix unless it is given, there is no multiarch folder of its own accord. The installed files name
-each other by relative paths only, so the tree may be moved.
+The folder that was built into holds the libraries and THIRD-PARTY.txt, as after `make licences`. LIBDIR is `lib` inside the
+prefix unless it is given, there is no multiarch folder of its own accord. The installed files name each other by relative
+paths only, so the tree may be moved.
 """
 
 import argparse

@@ -13,7 +13,8 @@ public struct Adaptation: Sendable {
 extension Model {
     /// Learns a task, away from the caller's thread.
     ///
-    /// Cancelling the `Task` that waits here stops the work within one step.
+    /// Cancelling the `Task` that waits here stops the work within one step, and no other call that shares the options'
+    /// ``Cancellation``.
     ///
     /// - Parameters:
     ///   - task: at least two labels, a template, and examples of every label.
@@ -29,7 +30,7 @@ extension Model {
         progress: AsyncStream<CallProgress>.Continuation? = nil
     ) async throws(SupmerError) -> Adaptation {
         var options = options
-        let cancellation = options.cancellation ?? Cancellation()
+        let cancellation = options.cancellation?.ofOneCall() ?? Cancellation()
         options.cancellation = cancellation
         if let progress {
             let handler = options.onProgress

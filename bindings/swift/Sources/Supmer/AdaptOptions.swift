@@ -60,7 +60,7 @@ public struct AdaptOptions: Sendable {
     public var answerLoss = AnswerLoss.automatic
     /// Where the prompt starts.
     public var start = Start.automatic
-    /// Stops the adaptation. Cancelling the `Task` that adapts requests it too.
+    /// Stops the adaptation, as cancelling the `Task` that adapts does.
     public var cancellation: Cancellation?
     /// Told how far the adaptation is.
     public var onProgress: ProgressHandler?

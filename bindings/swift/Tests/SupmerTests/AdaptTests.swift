@@ -60,6 +60,33 @@ final class AdaptTests: XCTestCase {
         }
     }
 
+    func testACancelledTaskLeavesOtherCallsOfTheSameFlagAlone() async throws {
+        let model = try Fixtures.model()
+        let shared = Cancellation()
+        var options = Fixtures.options(steps: 100_000)
+        options.cancellation = shared
+        let long = options
+        let started = [AsyncStream<CallProgress>.makeStream(), AsyncStream<CallProgress>.makeStream()]
+        let works = started.map { stream in
+            Task { try await model.adapt(to: Fixtures.task, options: long, progress: stream.continuation) }
+        }
+        for stream in started {
+            for await _ in stream.stream {
+                break
+            }
+        }
+        works[0].cancel()
+        let first = await works[0].result
+        XCTAssertThrowsError(try first.get()) { XCTAssertEqual(($0 as? SupmerError)?.status, .cancelled) }
+        options.steps = 2
+        _ = try await model.adapt(to: Fixtures.task, options: options)
+        shared.request()
+        let second = await works[1].result
+        XCTAssertThrowsError(try second.get()) { XCTAssertEqual(($0 as? SupmerError)?.status, .cancelled) }
+        let refused = await Task { [options] in try await model.adapt(to: Fixtures.task, options: options) }.result
+        XCTAssertThrowsError(try refused.get()) { XCTAssertEqual(($0 as? SupmerError)?.status, .cancelled) }
+    }
+
     func testACancelledTaskDoesNotStart() async throws {
         let model = try Fixtures.model()
         let steps = Locked(0)
