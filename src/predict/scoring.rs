@@ -26,7 +26,7 @@ pub(crate) struct Scored<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchLimits {
     pub rows: usize,
-    /// Bytes of activations and of the states of prompts, unless one text alone takes more.
+    /// Bytes of activations, and of the states of other prompts than the first, unless one text alone takes more.
     pub bytes: usize,
     /// What a scoring pass takes.
     pass: PassBytes,
@@ -140,7 +140,7 @@ fn packed(
             Some(batch) if batch.len() < limits.rows && held <= limits.bytes => batch.push(at),
             _ => {
                 batches.push(vec![at]);
-                held = bytes.saturating_add(state);
+                held = bytes;
             }
         }
     }
@@ -175,7 +175,7 @@ mod tests {
     fn states_of_many_prompts_count() {
         let texts: Vec<(usize, &[u32])> = [0, 0, 1, 2, 3].map(|prompt| (prompt, &[7u32; 1][..])).to_vec();
         let state_bytes = |prompt: usize| if prompt == 3 { 20 } else { 4 };
-        assert_eq!(packed(&texts, |_, tokens| tokens, state_bytes, LIMITS), [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(packed(&texts, |_, tokens| tokens, state_bytes, LIMITS), [vec![0, 1, 2], vec![3], vec![4]]);
     }
 
     #[test]

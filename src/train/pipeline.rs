@@ -74,6 +74,7 @@ impl PipelineOptions {
     /// `InvalidOption` when prompt and the longest task do not fit the model's context, `MemoryLimit` when they do not fit
     /// the limit, so that a run does not end hours later at the first task of that length.
     pub fn start(&self, model: &Model) -> Result<Start> {
+        self.tasks.check()?;
         let start = self.start.start(model, self.train.seed)?;
         let (backbone, rows, longest) = (model.backbone(), start.prompt.rows(), self.tasks.max_tokens);
         let context = backbone.context_length();
