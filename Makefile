@@ -104,7 +104,6 @@ test-abi:
 	abidiff tests/abi/libsupmer.abi "$(DEBUG)/libsupmer.abi"
 
 test-swift: licences
-	@scripts/need.sh python3
 	@SUPMER_CACHE="$(CACHE)" scripts/test_swift.sh "$(RELEASE)"
 
 swift-root:

@@ -72,7 +72,8 @@ if has pkg-config "C and C++ with pkg-config"; then
     expect_static c_static
     LD_LIBRARY_PATH='' "$check" classify ./c_static
     # The C library warns that its name services are not in its archive; nothing here calls them.
-    eval "cc -static -std=c11 '$examples/c/classify.c' $(pkg-config --static --cflags --libs supmer) -o c_alone 2>/dev/null"
+    eval "cc -static -std=c11 '$examples/c/classify.c' $(pkg-config --static --cflags --libs supmer) -o c_alone 2>static.log" ||
+        { cat static.log; exit 1; }
     "$check" classify ./c_alone
 
     say "C++ with pkg-config"

@@ -80,7 +80,8 @@ impl PipelineOptions {
         let context = backbone.context_length();
         if rows + longest > context {
             let message = format!(
-                "{rows} prompt rows and max_tokens {longest} need a context of {}, the model has {context}: lower one",
+                "{rows} prompt rows and max_tokens {longest} need a context of {}, the model has {context}: lower max_tokens or \
+                 prompt_length",
                 rows + longest
             );
             return fail(Status::InvalidOption, message);
